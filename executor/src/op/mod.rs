@@ -1,0 +1,80 @@
+//! Operators: each one file, a deterministic function of its state and one epoch's changes. An operator reads no
+//! clock, draws no random number and does no I/O; all it knows of time is the [`Tick`].
+//!
+//! [`Operator`] is the contract. `driver.rs`, alone, knows timely's capabilities and frontiers, and calls it.
+
+use highwater_types::{Delta, Fault, Tick};
+
+use crate::ExecError;
+use crate::state::{StateReader, StateWriter};
+
+/// Which input of an operator changes arrive on, from 0.
+pub type InputIndex = usize;
+
+/// A relational operator over changing inputs.
+pub trait Operator {
+    /// Takes in changes of the open epoch on one input; may ship output of that epoch already (a join does, an
+    /// aggregate waits). Within an epoch changes come in any order and any cut; only their sum counts.
+    ///
+    /// # Errors
+    /// Only for what is wrong with the operator or the machine. A row on which an expression fails is no error but
+    /// a [`Fault`], shipped by [`Output::fault`].
+    fn update(&mut self, tick: &Tick, input: InputIndex, delta: &Delta, out: &mut Output) -> Result<(), ExecError>;
+
+    /// All changes of the epoch are in: ships the rest. Called again until it says [`Step::Done`].
+    ///
+    /// # Errors
+    /// As for [`Operator::update`].
+    fn close(&mut self, tick: &Tick, out: &mut Output) -> Result<Step, ExecError>;
+
+    /// Writes what changed since the last save. Called between epochs.
+    ///
+    /// # Errors
+    /// When the state cannot be encoded.
+    fn save(&mut self, state: &mut StateWriter) -> Result<(), ExecError>;
+
+    /// Takes in what [`Operator::save`] wrote, of any number of workers. Called once, before the first epoch,
+    /// on a new operator; rows of other workers' keys have been taken out.
+    ///
+    /// # Errors
+    /// When the state is not of this operator.
+    fn load(&mut self, state: &mut StateReader) -> Result<(), ExecError>;
+}
+
+/// Whether an operator is through with an epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Everything has been shipped.
+    Done,
+    /// There is more; the worker may do other things first.
+    Yield,
+}
+
+/// Where an operator ships its output of the open epoch.
+#[derive(Debug, Default)]
+pub struct Output {
+    deltas: Vec<Delta>,
+    faults: Vec<(Fault, i64)>,
+}
+
+impl Output {
+    /// After how many rows an operator should cut a batch, or yield.
+    pub const BATCH_ROWS: usize = 8192;
+
+    /// Ships changes. Empty ones are dropped.
+    pub fn ship(&mut self, delta: Delta) {
+        if !delta.is_empty() {
+            self.deltas.push(delta);
+        }
+    }
+
+    /// Ships a fault with the weight of the row that has it.
+    pub fn fault(&mut self, fault: Fault, weight: i64) {
+        self.faults.push((fault, weight));
+    }
+
+    /// Takes all that was shipped.
+    pub fn take(&mut self) -> (Vec<Delta>, Vec<(Fault, i64)>) {
+        (std::mem::take(&mut self.deltas), std::mem::take(&mut self.faults))
+    }
+}

@@ -1,0 +1,3 @@
+//! From a logical plan to a [`plan::StreamPlan`].
+
+pub mod plan;
