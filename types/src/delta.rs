@@ -261,7 +261,7 @@ impl RowKeys {
 }
 
 /// Makes every NaN the same NaN and -0 into 0, as PostgreSQL compares them; other columns are passed on.
-fn canonical_floats(column: &ArrayRef) -> ArrayRef {
+pub fn canonical_floats(column: &ArrayRef) -> ArrayRef {
     use arrow::array::{AsArray, Float32Array, Float64Array};
     use arrow::datatypes::{DataType, Float32Type, Float64Type};
     match column.data_type() {

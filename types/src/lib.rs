@@ -5,16 +5,21 @@
 //! epoch those changes belong to and the watermarks in force.
 
 mod delta;
+mod exact_sum;
 mod fault;
 mod id;
+mod quotient;
 pub mod script;
 mod sql_type;
 mod sqlstate;
+pub mod text;
 mod time;
 
-pub use delta::{Delta, DeltaError, RowKeys};
+pub use delta::{Delta, DeltaError, RowKeys, canonical_floats};
+pub use exact_sum::ExactFloatSum;
 pub use fault::Fault;
 pub use id::RelationId;
+pub use quotient::{average, quotient};
 pub use sql_type::{IntervalParts, QUOTIENT, SqlType, UNCONSTRAINED_NUMERIC};
 pub use sqlstate::{SqlError, SqlState};
 pub use time::{Epoch, SourceWatermark, Tick, Watermark};

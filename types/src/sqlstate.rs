@@ -82,6 +82,7 @@ impl SqlState {
     pub const ADMIN_SHUTDOWN: SqlState = SqlState("57P01");
     pub const CANNOT_CONNECT_NOW: SqlState = SqlState("57P03");
     pub const IO_ERROR: SqlState = SqlState("58030");
+    pub const UNDEFINED_FILE: SqlState = SqlState("58P01");
     pub const INTERNAL_ERROR: SqlState = SqlState("XX000");
     pub const DATA_CORRUPTED: SqlState = SqlState("XX001");
 }
@@ -106,6 +107,8 @@ pub struct SqlError {
     pub hint: Option<String>,
     /// Where in the statement, in characters, from 1.
     pub position: Option<usize>,
+    /// What was being done, where that is not plain from the statement: a line of COPY.
+    pub context: Option<String>,
 }
 
 impl SqlError {
@@ -117,6 +120,7 @@ impl SqlError {
             detail: None,
             hint: None,
             position: None,
+            context: None,
         }
     }
 
@@ -129,6 +133,12 @@ impl SqlError {
     /// Adds more about it.
     pub fn with_detail(mut self, detail: impl Into<String>) -> SqlError {
         self.detail = Some(detail.into());
+        self
+    }
+
+    /// Adds what was being done.
+    pub fn with_context(mut self, context: impl Into<String>) -> SqlError {
+        self.context = Some(context.into());
         self
     }
 
