@@ -1,0 +1,315 @@
+//! File sources through the connector's own interface, on files in a temporary folder.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int32Array, RecordBatch, StringArray, TimestampMillisecondArray};
+use highwater_types::{SqlError, SqlState, SqlType};
+use parquet::arrow::ArrowWriter;
+use parquet::file::properties::WriterProperties;
+use tempfile::TempDir;
+
+use crate::testing::{Seen, column, connect, lines, read_all, refusal, spec};
+use crate::{Connector, Include, Offset, PartitionId, ReadStep, SourceSpec, default_columns};
+
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Folder {
+        Folder(tempfile::tempdir().expect("a temporary folder"))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PartitionId {
+        fs::write(self.path(name), text).expect("a file");
+        self.partition(name)
+    }
+
+    fn append(&self, name: &str, text: &str) {
+        let mut file = OpenOptions::new().append(true).open(self.path(name)).expect("a file");
+        file.write_all(text.as_bytes()).expect("appended");
+    }
+
+    fn partition(&self, name: &str) -> PartitionId {
+        PartitionId::new(&self.path(name).display().to_string())
+    }
+
+    /// A source of the columns `id bigint, name text` from this path.
+    fn source(&self, path: &str, options: &str) -> SourceSpec {
+        let columns = [("id", SqlType::Int8), ("name", SqlType::Text)];
+        spec(
+            "file",
+            &columns,
+            &format!("path = {}{options}", self.path(path).display()),
+        )
+    }
+}
+
+fn all(spec: &SourceSpec) -> Seen {
+    let (mut connector, _) = connect(spec);
+    let partition = connector.partitions().expect("found").remove(0);
+    read_all(connector.as_ref(), &partition, 0, None, 100)
+}
+
+fn reasons(seen: &Seen) -> Vec<String> {
+    seen.dead
+        .iter()
+        .map(|d| format!("{}: {} | {}", d.offset, d.reason, d.payload))
+        .collect()
+}
+
+#[test]
+fn csv_options_are_those_of_copy() {
+    let folder = Folder::new();
+    folder.write("a.txt", "NAME|other|id\n'it\\'s'|0|1\nNULL|0|2\n");
+    let mut spec = folder.source("a.txt", ", header = true, delimiter = |, null = NULL");
+    spec.format = "PLAIN".to_string();
+    spec.encode = "CSV".to_string();
+    spec.encode_options = [("quote", "'"), ("escape", "\\")]
+        .map(|(k, v)| (k.to_string(), v.to_string()))
+        .into();
+    assert_eq!(all(&spec).rows, ["14: 1 it's", "26: 2 null"]);
+}
+
+#[test]
+fn reading_again_from_an_offset_gives_the_same_rows() {
+    let folder = Folder::new();
+    let text: String = (0..1000).map(|i| format!("{i},\"name\n{i}\"\n")).collect();
+    let partition = folder.write("a.csv", format!("id,name\n{text}"));
+    let (connector, _) = connect(&folder.source("a.csv", ", header = true"));
+    let whole = read_all(connector.as_ref(), &partition, 0, None, 7);
+    assert_eq!(whole.rows.len(), 1000);
+    let offset = |line: &str| {
+        line.split_once(':')
+            .and_then(|(o, _)| o.parse::<u64>().ok())
+            .expect("an offset")
+    };
+    for at in [0, 1, 499, 999] {
+        let from = offset(&whole.rows[at]);
+        assert_eq!(
+            read_all(connector.as_ref(), &partition, from, None, 100).rows,
+            whole.rows[at..]
+        );
+        let until = read_all(connector.as_ref(), &partition, 0, Some(from), 100);
+        assert!(until.ended);
+        assert_eq!(until.rows, whole.rows[..at]);
+    }
+    assert!(
+        read_all(connector.as_ref(), &partition, whole.next.0, None, 9)
+            .rows
+            .is_empty()
+    );
+}
+
+#[test]
+fn a_followed_file_gives_lines_as_they_are_complete() {
+    let folder = Folder::new();
+    let partition = folder.write("a.csv", "1,a\n2,");
+    let (connector, _) = connect(&folder.source("a.csv", ", follow = true"));
+    let mut reader = connector.open(&partition, Offset(0), None).expect("a file");
+    let mut read = || match reader.read(100).expect("readable") {
+        ReadStep::Rows(batch) => lines(&batch),
+        ReadStep::Idle => Vec::new(),
+        ReadStep::End => panic!("it is followed"),
+    };
+    assert_eq!(read(), ["0: 1 a"]);
+    assert!(read().is_empty());
+    folder.append("a.csv", "b\n3,\"c");
+    assert_eq!(read(), ["4: 2 b"]);
+    assert!(read().is_empty());
+    folder.append("a.csv", "\nd\"\n");
+    assert_eq!(read(), ["8: 3 c\nd"]);
+    // A file that shrinks is not what was read before.
+    folder.write("a.csv", "1,a\n");
+    let error = SqlError::from(reader.read(100).expect_err("it shrank"));
+    assert_eq!(error.state, SqlState::IO_ERROR);
+}
+
+#[test]
+fn a_followed_file_may_get_its_header_later() {
+    let folder = Folder::new();
+    let partition = folder.write("a.csv", "");
+    let (connector, _) = connect(&folder.source("a.csv", ", follow = true, header = true"));
+    let mut reader = connector.open(&partition, Offset(0), None).expect("a file");
+    assert!(matches!(reader.read(9).expect("empty"), ReadStep::Idle));
+    folder.append("a.csv", "name,id\na,1\n");
+    let ReadStep::Rows(batch) = reader.read(9).expect("a row") else {
+        panic!("a row is there")
+    };
+    assert_eq!(lines(&batch), ["8: 1 a"]);
+}
+
+#[test]
+fn new_files_are_found_when_the_clock_says_so() {
+    let folder = Folder::new();
+    folder.write("b.csv", "1,a\n");
+    folder.write(".hidden.csv", "1,a\n");
+    let (mut connector, clock) = connect(&folder.source("*.csv", ", follow = true"));
+    let names = |connector: &mut dyn Connector| -> Vec<String> {
+        let found = connector.partitions().expect("found");
+        found
+            .iter()
+            .map(|p| p.as_str().rsplit('/').next().expect("a name").to_string())
+            .collect()
+    };
+    assert_eq!(names(connector.as_mut()), ["b.csv"]);
+    folder.write("a.csv", "2,b\n");
+    assert_eq!(names(connector.as_mut()), ["b.csv"]);
+    clock.advance_us(1_000_000);
+    assert_eq!(names(connector.as_mut()), ["b.csv", "a.csv"]);
+}
+
+#[test]
+fn a_folder_stands_for_its_files_and_includes_tell_them_apart() {
+    let folder = Folder::new();
+    folder.write("a[1].csv", "1,a\n");
+    folder.write("b.csv", "2,b\n");
+    let mut source = folder.source("", ", format = csv");
+    source
+        .columns
+        .push(column("file", SqlType::Text, Some(Include::Partition)));
+    source.columns.push(column("at", SqlType::Int8, Some(Include::Offset)));
+    let (mut connector, _) = connect(&source);
+    let partitions = connector.partitions().expect("found");
+    let rows: Vec<String> = partitions
+        .iter()
+        .flat_map(|p| read_all(connector.as_ref(), p, 0, None, 9).rows)
+        .collect();
+    let path = |name: &str| folder.path(name).display().to_string();
+    assert_eq!(
+        rows,
+        [
+            format!("0: 1 a {} 0", path("a[1].csv")),
+            format!("0: 2 b {} 0", path("b.csv"))
+        ]
+    );
+}
+
+fn parquet_file(folder: &Folder) -> PartitionId {
+    let ids: ArrayRef = Arc::new(Int32Array::from_iter((0..1000).map(|i| (i % 10 != 3).then_some(i))));
+    let names: ArrayRef = Arc::new(StringArray::from_iter_values((0..1000).map(|i| format!("{i}"))));
+    let times: ArrayRef = Arc::new(TimestampMillisecondArray::from_iter_values(0..1000));
+    let batch = RecordBatch::try_from_iter([("Id", ids), ("name", names), ("at", times)]).expect("three columns");
+    let file = File::create(folder.path("a.parquet")).expect("a file");
+    let groups = WriterProperties::builder()
+        .set_max_row_group_row_count(Some(300))
+        .build();
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(groups)).expect("a writer");
+    writer.write(&batch).expect("written");
+    writer.close().expect("closed");
+    folder.partition("a.parquet")
+}
+
+#[test]
+fn parquet_columns_are_found_by_name_cast_and_read_from_any_row() {
+    let folder = Folder::new();
+    let partition = parquet_file(&folder);
+    let columns = [
+        ("at", SqlType::Timestamptz),
+        ("name", SqlType::Int4),
+        ("id", SqlType::Int8),
+    ];
+    let path = folder.path("a.parquet").display().to_string();
+    let (connector, _) = connect(&spec("file", &columns, &format!("path = {path}")));
+    let whole = read_all(connector.as_ref(), &partition, 0, None, 64);
+    assert_eq!(whole.rows.len(), 1000);
+    assert_eq!(whole.rows[3], "3: 1970-01-01T00:00:00.003Z 3 null");
+    assert_eq!(
+        read_all(connector.as_ref(), &partition, 599, None, 1000).rows,
+        whole.rows[599..]
+    );
+    let part = read_all(connector.as_ref(), &partition, 250, Some(350), 1000);
+    assert!(part.ended);
+    assert_eq!(part.rows, whole.rows[250..350]);
+    let inferred = default_columns("file", &[("path".to_string(), path)].into());
+    let inferred = inferred.expect("a Parquet file knows its columns");
+    assert_eq!(inferred[0], ("id".to_string(), SqlType::Int4));
+    assert_eq!(inferred[1], ("name".to_string(), SqlType::Text));
+}
+
+#[test]
+fn a_parquet_value_that_cannot_be_cast_is_a_dead_letter() {
+    let folder = Folder::new();
+    let partition = parquet_file(&folder);
+    let path = folder.path("a.parquet").display().to_string();
+    let columns = [("id", SqlType::Int2), ("name", SqlType::Numeric(Some((2, 0))))];
+    let (connector, _) = connect(&spec("file", &columns, &format!("path = {path}")));
+    let seen = read_all(connector.as_ref(), &partition, 90, Some(110), 1000);
+    assert_eq!(seen.rows.len(), 10);
+    assert_eq!(seen.dead.len(), 10);
+    assert_eq!(
+        (seen.dead[0].offset, seen.dead[0].reason.as_str()),
+        (Offset(100), "numeric field overflow")
+    );
+}
+
+#[test]
+fn mistakes_in_a_declaration_are_named() {
+    let folder = Folder::new();
+    folder.write("a.csv", "id,nmae\n1,a\n");
+    parquet_file(&folder);
+    let told = |spec: &SourceSpec| {
+        let error = SqlError::from(refusal(spec));
+        (
+            error.state,
+            format!("{} {}", error.message, error.hint.unwrap_or_default()),
+        )
+    };
+    let (state, text) = told(&folder.source("a.csv", ", header = true"));
+    assert_eq!(state, SqlState::UNDEFINED_COLUMN);
+    assert!(
+        text.ends_with("has no column \"name\" Did you mean \"nmae\"?"),
+        "{text}"
+    );
+    assert_eq!(told(&folder.source("b.csv", "")).0, SqlState::UNDEFINED_FILE);
+    assert!(
+        told(&folder.source("a.csv", ", folow = true"))
+            .1
+            .contains("Did you mean \"follow\"?")
+    );
+    assert!(told(&folder.source("a.txt", "")).1.contains("needs option \"format\""));
+    assert!(
+        told(&folder.source("a.parquet", ", follow = true"))
+            .1
+            .contains("leave follow out")
+    );
+    assert!(
+        told(&folder.source("a.parquet", ", header = true"))
+            .1
+            .contains("has no option \"header\"")
+    );
+    let mut avro = folder.source("a.csv", "");
+    avro.encode = "AVRO".to_string();
+    assert_eq!(told(&avro).0, SqlState::FEATURE_NOT_SUPPORTED);
+    fs::write(folder.path("b.parquet"), "no such thing").expect("a file");
+    assert_eq!(told(&folder.source("b.parquet", "")).0, SqlState::DATA_CORRUPTED);
+}
+
+#[test]
+fn records_longer_than_the_limit_are_given_up() {
+    let folder = Folder::new();
+    let long = "x".repeat(super::lines::RECORD_BYTES_MAX + 300_000);
+    folder.write(
+        "a.csv",
+        format!(
+            "1,a\n2,{long}\n3,c\n4,\"{}",
+            format!("{}\n", "y".repeat(999)).repeat(5000)
+        ),
+    );
+    let seen = all(&folder.source("a.csv", ""));
+    assert_eq!(
+        seen.rows[..2],
+        ["0: 1 a".to_string(), format!("{}: 3 c", 4 + 2 + long.len() + 1)]
+    );
+    assert_eq!(seen.dead[0].reason, "the record is too long");
+    assert_eq!(seen.dead[1].reason, "a quoted value is not closed");
+    assert!(
+        seen.dead[2].reason.contains("1 values, not 2"),
+        "the lines after an open quote are records again"
+    );
+}
