@@ -1,3 +1,21 @@
-//! From a logical plan to a [`plan::StreamPlan`].
+//! Materialized views: from a bound query to the plan of a dataflow.
+//!
+//! The way: [`rewrite::refuse`] finds what is not maintained; [`optimize`] lets DataFusion's rules rewrite the logical
+//! plan; [`translate`] makes stream nodes of it, while [`derive`] and [`completion`] work out by which columns rows are
+//! unique, whether they are ever retracted, which columns a watermark bounds, and so when state can be let go.
+//! [`explain_stream`] shows the outcome.
 
+mod completion;
+mod derive;
+mod explain;
+#[cfg(test)]
+mod golden;
+mod monotone;
+mod optimize;
 pub mod plan;
+mod rewrite;
+mod translate;
+mod view;
+
+pub use explain::explain_stream;
+pub use view::{ViewPlan, plan_view};

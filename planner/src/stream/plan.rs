@@ -1,6 +1,10 @@
 //! [`StreamPlan`]: what a view's dataflow computes, as a tree of [`StreamNode`]s. The executor renders each node
 //! to one operator of the same name. Operators work on column positions; whatever has to be computed for them
 //! (a key that is an expression, an argument, a filter) is computed by a [`StreamOp::Fused`] node below.
+//!
+//! Columns carry no qualifier, and a column that is made anywhere in a plan has a name that no other column of the
+//! plan has; a column that is only passed on keeps its name. So expressions name columns without ambiguity, also over
+//! both sides of a join. No node has zero columns.
 
 use std::sync::Arc;
 
@@ -37,11 +41,28 @@ pub struct Properties {
     pub key: Option<Vec<usize>>,
     /// Whether output rows are never retracted.
     pub append_only: bool,
-    /// Per output column: the sources whose watermark bounds it (no later row will have a smaller value
-    /// than the smallest of their watermarks). Empty: unbounded.
+    /// Per output column: the sources whose watermarks bound it. Values lower than the smallest of them, less the
+    /// length of a window for its start, change no more. Empty: unbounded.
     pub watermarks: Vec<Vec<RelationId>>,
     /// What bounds the node's state.
     pub state: StateBound,
+    /// When an operator may drop what it keeps of an input's rows (an aggregate has its [`Completion`] instead).
+    pub release: Vec<Release>,
+}
+
+/// From when on rows of an input can change nothing any more: state kept for them may be dropped. The rows that
+/// they led to stay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Release {
+    /// Which input.
+    pub input: usize,
+    /// The column of that input: a timestamp in microseconds. Rows with NULL in it are never released.
+    pub column: usize,
+    /// A row is released at the end of the epoch in which the smallest watermark of `sources` reaches the column's
+    /// value plus this many microseconds.
+    pub after_us: i64,
+    /// Whose watermarks.
+    pub sources: Vec<RelationId>,
 }
 
 /// What keeps a node's state from growing for ever.
@@ -100,7 +121,8 @@ pub enum Step {
     Filter(Expr),
     /// Computes the output columns. The schema is theirs.
     Project(Vec<Expr>, DFSchemaRef),
-    /// Appends `window_start` and `window_end`, a copy of the row for each window it falls into.
+    /// Appends `window_start` and `window_end`, of the time column's type, a copy of the row for each window it falls
+    /// into. The step's input has no columns of these names.
     Window(WindowAssign),
 }
 
@@ -137,7 +159,7 @@ pub struct Aggregate {
     /// The aggregates; their output columns follow.
     pub calls: Vec<AggregateCall>,
     /// Position in `group` of a column bounded by watermarks such that a group is complete once they reach its
-    /// value: the end of a window. State of complete groups is released; their rows stay.
+    /// value: the end of a window. State of complete groups is released; their rows stay. A NULL is never complete.
     pub complete: Option<Completion>,
     /// Whether the input never retracts, so that the cheap accumulators do.
     pub append_only_input: bool,
@@ -149,7 +171,7 @@ pub struct Completion {
     /// Position in the group key.
     pub group_column: usize,
     /// The group is complete when the smallest watermark of `sources` reaches the column's value plus this many
-    /// microseconds: 0 for a `window_end`, the window's size for a `window_start`.
+    /// microseconds: 0 for a `window_end`, the window's size for a `window_start`, 1 for the time column itself.
     pub after_us: i64,
     /// Whose watermarks.
     pub sources: Vec<RelationId>,
@@ -237,7 +259,8 @@ pub struct TemporalJoin {
 pub struct TopN {
     /// Columns of the partition. Empty: one partition.
     pub partition: Vec<usize>,
-    /// The order. The operator breaks ties by the whole row, so that the answer is determined.
+    /// The order. Where it leaves rows equal, `row_number()` goes on by all input columns from the first on, each
+    /// ascending with NULLs first, so that the answer is determined.
     pub order: Vec<SortKey>,
     /// How rows are numbered.
     pub rank: RankKind,
@@ -279,7 +302,8 @@ pub struct General {
     pub partition: Vec<usize>,
     /// The batch plan. It scans one table, [`General::INPUT`], with the input's columns; run over the rows of
     /// any set of whole partitions it answers the output rows of just those partitions, whose key stands in
-    /// the output columns `output_partition`.
+    /// the output columns `output_partition`. It has the node's columns, by position. With an empty partition its
+    /// answer over no rows at all is there from the first epoch on.
     pub plan: LogicalPlan,
     /// The partition's columns in the output.
     pub output_partition: Vec<usize>,

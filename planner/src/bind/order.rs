@@ -1,0 +1,131 @@
+//! ORDER BY of a query: names of output columns, positions, or expressions; NULLs last unless descending.
+
+use datafusion::logical_expr::expr::Sort;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
+use sqlparser::ast::{self, OrderByKind, OrderByOptions, Spanned};
+
+use super::scope::fold;
+use super::{Binder, BoundColumn, Rows};
+use crate::error::{PlanError, Result};
+
+/// The keys of an ORDER BY clause.
+pub(crate) fn order_keys(order_by: Option<&ast::OrderBy>) -> Result<&[ast::OrderByExpr]> {
+    match order_by {
+        None => Ok(&[]),
+        Some(order_by) => match &order_by.kind {
+            OrderByKind::Expressions(keys) => Ok(keys),
+            OrderByKind::All(_) => Err(PlanError::unsupported("ORDER BY ALL", "Name the columns.")),
+        },
+    }
+}
+
+/// One key over a value, with PostgreSQL's place for NULLs.
+pub(crate) fn sort_key(value: Expr, options: OrderByOptions) -> Sort {
+    let ascending = options.asc.unwrap_or(true);
+    Sort::new(value, ascending, options.nulls_first.unwrap_or(!ascending))
+}
+
+/// For `ORDER BY 2`: the position from 0. Other constants are no positions.
+pub(crate) fn position(expr: &ast::Expr, columns: usize, clause: &str) -> Result<Option<usize>> {
+    let ast::Expr::Value(value) = expr else {
+        return Ok(None);
+    };
+    match &value.value {
+        ast::Value::Number(text, _) => match text.parse::<usize>() {
+            Ok(position) if (1..=columns).contains(&position) => Ok(Some(position - 1)),
+            Ok(_) => Err(PlanError::InvalidReference {
+                message: format!("{clause} position {text} is not in select list"),
+            }
+            .at(expr.span())),
+            Err(_) => Err(PlanError::syntax(format!("non-integer constant in {clause}")).at(expr.span())),
+        },
+        ast::Value::SingleQuotedString(_) | ast::Value::Boolean(_) => {
+            Err(PlanError::syntax(format!("non-integer constant in {clause}")).at(expr.span()))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// For `ORDER BY name`: which output column has that name.
+pub(crate) fn output_named<'n>(
+    expr: &ast::Expr,
+    mut names: impl Iterator<Item = &'n str>,
+    clause: &str,
+    same: impl Fn(usize, usize) -> bool,
+) -> Result<Option<usize>> {
+    let ast::Expr::Identifier(ident) = expr else {
+        return Ok(None);
+    };
+    let wanted = fold(ident);
+    let mut found: Option<usize> = None;
+    let mut i = 0;
+    for name in names.by_ref() {
+        if name == wanted {
+            match found {
+                None => found = Some(i),
+                Some(first) if same(first, i) => {}
+                Some(_) => {
+                    return Err(PlanError::Value(highwater_types::SqlError::new(
+                        highwater_types::SqlState::AMBIGUOUS_COLUMN,
+                        format!("{clause} \"{wanted}\" is ambiguous"),
+                    ))
+                    .at(expr.span()));
+                }
+            }
+        }
+        i += 1;
+    }
+    Ok(found)
+}
+
+impl Binder<'_> {
+    /// Orders rows whose columns are all that is known of them: UNION, VALUES.
+    pub(crate) fn order_rows(&mut self, rows: Rows, keys: &[ast::OrderByExpr]) -> Result<Rows> {
+        if keys.is_empty() {
+            return Ok(rows);
+        }
+        let mut sort = Vec::with_capacity(keys.len());
+        for key in keys {
+            let at = match position(&key.expr, rows.columns.len(), "ORDER BY")? {
+                Some(at) => Some(at),
+                None => output_named(
+                    &key.expr,
+                    rows.columns.iter().map(|c| c.name.as_str()),
+                    "ORDER BY",
+                    |_, _| false,
+                )?,
+            };
+            let Some(at) = at else {
+                return Err(order_error(&key.expr, &rows.columns));
+            };
+            sort.push(sort_key(Expr::Column(rows.columns[at].column.clone()), key.options));
+        }
+        Ok(Rows {
+            plan: sorted(rows.plan, sort)?,
+            columns: rows.columns,
+        })
+    }
+}
+
+fn order_error(expr: &ast::Expr, _columns: &[BoundColumn]) -> PlanError {
+    let error = match expr {
+        ast::Expr::Identifier(ident) => PlanError::UndefinedColumn {
+            qualifier: None,
+            name: fold(ident),
+            near: None,
+        },
+        _ => PlanError::Unsupported {
+            construct: "an expression in ORDER BY of a UNION, INTERSECT or EXCEPT".to_string(),
+            hint: "Add the expression to every SELECT, or move the UNION into a FROM clause.".to_string(),
+        },
+    };
+    error.at(expr.span())
+}
+
+/// A plan sorted, when there are keys.
+pub(crate) fn sorted(plan: LogicalPlan, keys: Vec<Sort>) -> Result<LogicalPlan> {
+    match keys.is_empty() {
+        true => Ok(plan),
+        false => Ok(LogicalPlanBuilder::from(plan).sort(keys)?.build()?),
+    }
+}

@@ -1,0 +1,588 @@
+//! Predicates: IS, IN a list, BETWEEN, LIKE and SIMILAR TO, ANY and ALL over arrays, and comparisons of rows.
+
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::expr::InList;
+use datafusion::logical_expr::{Expr, Like, Operator, binary_expr, lit};
+use highwater_types::{SqlError, SqlState, SqlType};
+use sqlparser::ast::{self, BinaryOperator};
+
+use super::operator::{row_fields, symbol};
+use super::types::{Category, category};
+use super::{Binder, Casting, ExprCx, Typed};
+use crate::error::{PlanError, Result};
+
+impl Binder<'_> {
+    pub(crate) fn bind_predicate(&mut self, expr: &ast::Expr, cx: &mut ExprCx<'_>) -> Result<Typed> {
+        let bound = match expr {
+            ast::Expr::IsNull(inner) => Expr::IsNull(Box::new(self.bind_any_value(inner, cx)?)),
+            ast::Expr::IsNotNull(inner) => Expr::IsNotNull(Box::new(self.bind_any_value(inner, cx)?)),
+            ast::Expr::IsTrue(inner) => Expr::IsTrue(Box::new(self.bind_condition(inner, "IS TRUE", cx)?)),
+            ast::Expr::IsNotTrue(inner) => Expr::IsNotTrue(Box::new(self.bind_condition(inner, "IS NOT TRUE", cx)?)),
+            ast::Expr::IsFalse(inner) => Expr::IsFalse(Box::new(self.bind_condition(inner, "IS FALSE", cx)?)),
+            ast::Expr::IsNotFalse(inner) => {
+                Expr::IsNotFalse(Box::new(self.bind_condition(inner, "IS NOT FALSE", cx)?))
+            }
+            ast::Expr::IsUnknown(inner) => Expr::IsUnknown(Box::new(self.bind_condition(inner, "IS UNKNOWN", cx)?)),
+            ast::Expr::IsNotUnknown(inner) => {
+                Expr::IsNotUnknown(Box::new(self.bind_condition(inner, "IS NOT UNKNOWN", cx)?))
+            }
+            ast::Expr::IsDistinctFrom(left, right) => self.bind_distinct(left, right, Operator::IsDistinctFrom, cx)?,
+            ast::Expr::IsNotDistinctFrom(left, right) => {
+                self.bind_distinct(left, right, Operator::IsNotDistinctFrom, cx)?
+            }
+            ast::Expr::InList { expr, list, negated } => self.bind_in_list(expr, list, *negated, cx)?,
+            ast::Expr::Between {
+                expr,
+                negated,
+                low,
+                high,
+            } => self.bind_between(expr, *negated, low, high, cx)?,
+            ast::Expr::Like {
+                negated,
+                any: false,
+                expr,
+                pattern,
+                escape_char,
+            } => {
+                return self.bind_like(expr, pattern, escape_char.as_ref(), *negated, false, cx);
+            }
+            ast::Expr::ILike {
+                negated,
+                any: false,
+                expr,
+                pattern,
+                escape_char,
+            } => {
+                return self.bind_like(expr, pattern, escape_char.as_ref(), *negated, true, cx);
+            }
+            ast::Expr::SimilarTo {
+                negated,
+                expr,
+                pattern,
+                escape_char,
+            } => {
+                return self.bind_similar(expr, pattern, escape_char.as_ref(), *negated, cx);
+            }
+            ast::Expr::AnyOp {
+                left,
+                compare_op,
+                right,
+                ..
+            } => {
+                return self.bind_quantified(left, compare_op, right, false, cx);
+            }
+            ast::Expr::AllOp {
+                left,
+                compare_op,
+                right,
+            } => {
+                return self.bind_quantified(left, compare_op, right, true, cx);
+            }
+            other => return Err(PlanError::unsupported(other.to_string(), "")),
+        };
+        Ok(Typed::new(bound, SqlType::Bool))
+    }
+
+    /// A value whose type does not matter. A parameter needs a type all the same: PostgreSQL refuses one without.
+    fn bind_any_value(&mut self, expr: &ast::Expr, cx: &mut ExprCx<'_>) -> Result<Expr> {
+        let typed = self.bind_expr(expr, cx)?;
+        Ok(self.settle(typed)?.expr)
+    }
+
+    fn bind_distinct(
+        &mut self,
+        left: &ast::Expr,
+        right: &ast::Expr,
+        op: Operator,
+        cx: &mut ExprCx<'_>,
+    ) -> Result<Expr> {
+        if let (Some(left), Some(right)) = (row_fields(left), row_fields(right)) {
+            return self.distinct_rows(left, right, op, cx);
+        }
+        let left = self.bind_expr(left, cx)?;
+        let right = self.bind_expr(right, cx)?;
+        let text = format!("{} = {}", left.sql_type, right.sql_type);
+        let (left, right) = self
+            .comparable(left, right)
+            .map_err(|_| PlanError::UndefinedOperator { text })?;
+        Ok(binary_expr(left.expr, op, right.expr))
+    }
+
+    fn distinct_rows(
+        &mut self,
+        left: &[ast::Expr],
+        right: &[ast::Expr],
+        op: Operator,
+        cx: &mut ExprCx<'_>,
+    ) -> Result<Expr> {
+        check_row_length(left.len(), right.len())?;
+        let mut all: Option<Expr> = None;
+        for (l, r) in left.iter().zip(right) {
+            let pair = self.bind_distinct(l, r, op, cx)?;
+            all = Some(match (all, op) {
+                (None, _) => pair,
+                (Some(so_far), Operator::IsDistinctFrom) => so_far.or(pair),
+                (Some(so_far), _) => so_far.and(pair),
+            });
+        }
+        Ok(all.unwrap_or_else(|| lit(op == Operator::IsNotDistinctFrom)))
+    }
+
+    fn bind_in_list(
+        &mut self,
+        expr: &ast::Expr,
+        list: &[ast::Expr],
+        negated: bool,
+        cx: &mut ExprCx<'_>,
+    ) -> Result<Expr> {
+        if let Some(fields) = row_fields(expr) {
+            let mut any: Option<Expr> = None;
+            for item in list {
+                let item = row_fields(item)
+                    .ok_or_else(|| PlanError::syntax("unequal number of entries in row expressions"))?;
+                let equal = self.compare_rows("=", fields, item, cx)?.expr;
+                any = Some(match any {
+                    None => equal,
+                    Some(so_far) => so_far.or(equal),
+                });
+            }
+            let any = any.unwrap_or_else(|| lit(false));
+            return Ok(if negated { Expr::Not(Box::new(any)) } else { any });
+        }
+        let value = self.bind_expr(expr, cx)?;
+        let mut items = Vec::with_capacity(list.len());
+        for item in list {
+            items.push(self.bind_expr(item, cx)?);
+        }
+        self.in_values(value, items, negated, cx)
+    }
+
+    /// `value IN (items)`: one list when all meet in one type, else a chain of comparisons.
+    pub(crate) fn in_values(
+        &mut self,
+        value: Typed,
+        items: Vec<Typed>,
+        negated: bool,
+        cx: &mut ExprCx<'_>,
+    ) -> Result<Expr> {
+        let same = items
+            .iter()
+            .all(|i| i.sql_type == value.sql_type || i.is_unknown() || castable_integer(i, &value));
+        let padded = matches!(value.sql_type, SqlType::Bpchar(_) | SqlType::Json | SqlType::Record(_));
+        if same && !value.is_unknown() && !padded {
+            let to = bare(&value.sql_type);
+            let mut list = Vec::with_capacity(items.len());
+            for item in items {
+                list.push(self.coerce(item, &to, Casting::Implicit)?.expr);
+            }
+            return Ok(Expr::InList(InList::new(Box::new(value.expr), list, negated)));
+        }
+        let mut any: Option<Expr> = None;
+        for item in items {
+            let equal = self.equals(value.clone(), item, cx)?;
+            any = Some(match any {
+                None => equal,
+                Some(so_far) => so_far.or(equal),
+            });
+        }
+        let any = any.unwrap_or_else(|| lit(false));
+        Ok(if negated { Expr::Not(Box::new(any)) } else { any })
+    }
+
+    fn bind_between(
+        &mut self,
+        expr: &ast::Expr,
+        negated: bool,
+        low: &ast::Expr,
+        high: &ast::Expr,
+        cx: &mut ExprCx<'_>,
+    ) -> Result<Expr> {
+        let value = self.bind_expr(expr, cx)?;
+        let low = self.bind_expr(low, cx)?;
+        let high = self.bind_expr(high, cx)?;
+        let from = self.apply_operator(">=", value.clone(), low, cx)?;
+        let to = self.apply_operator("<=", value, high, cx)?;
+        let within = from.expr.and(to.expr);
+        Ok(if negated { Expr::Not(Box::new(within)) } else { within })
+    }
+
+    fn bind_like(
+        &mut self,
+        expr: &ast::Expr,
+        pattern: &ast::Expr,
+        escape: Option<&ast::ValueWithSpan>,
+        negated: bool,
+        fold_case: bool,
+        cx: &mut ExprCx<'_>,
+    ) -> Result<Typed> {
+        let value = self.bind_expr(expr, cx)?;
+        // LIKE ANY (array) keeps the quantifier inside the pattern.
+        if let ast::Expr::AnyOp { right, .. } = pattern {
+            let op = if fold_case {
+                BinaryOperator::PGILikeMatch
+            } else {
+                BinaryOperator::PGLikeMatch
+            };
+            return self.bind_quantified(expr, &op, right, false, cx);
+        }
+        let pattern = self.bind_expr(pattern, cx)?;
+        let pattern = match escape {
+            None => pattern,
+            Some(escape) => self.with_backslash_escape(pattern, escape)?,
+        };
+        self.like(value, pattern, negated, fold_case)
+    }
+
+    /// `value LIKE pattern`, the pattern escaped by backslashes.
+    pub(crate) fn like(&mut self, value: Typed, pattern: Typed, negated: bool, fold_case: bool) -> Result<Typed> {
+        let symbol = match (negated, fold_case) {
+            (false, false) => "~~",
+            (true, false) => "!~~",
+            (false, true) => "~~*",
+            (true, true) => "!~~*",
+        };
+        for side in [&value.sql_type, &pattern.sql_type] {
+            if !matches!(category(side), Category::String | Category::Unknown) {
+                return Err(PlanError::UndefinedOperator {
+                    text: format!("{} {symbol} {}", value.sql_type, pattern.sql_type),
+                });
+            }
+        }
+        let value = self.coerce(value, &SqlType::Text, Casting::Implicit)?;
+        let pattern = self.coerce(pattern, &SqlType::Text, Casting::Implicit)?;
+        let like = Like::new(negated, Box::new(value.expr), Box::new(pattern.expr), None, fold_case);
+        Ok(Typed::new(Expr::Like(like), SqlType::Bool))
+    }
+
+    /// A pattern with an escape character of its own, rewritten to backslashes.
+    fn with_backslash_escape(&mut self, pattern: Typed, escape: &ast::ValueWithSpan) -> Result<Typed> {
+        let escape = self.bind_value(&escape.value)?;
+        let Some(character) = escape.unknown_text() else {
+            return self.escaped_by_call(pattern, escape);
+        };
+        let mut characters = character.chars();
+        let (character, more) = (characters.next(), characters.next());
+        if more.is_some() {
+            return Err(PlanError::Value(
+                SqlError::new(SqlState::INVALID_ESCAPE_SEQUENCE, "invalid escape string")
+                    .with_hint("Escape string must be empty or one character."),
+            ));
+        }
+        match (character, pattern.unknown_text()) {
+            (Some('\\'), _) => Ok(pattern),
+            (character, Some(text)) => Ok(super::literal::unknown(&backslashed(text, character))),
+            (_, None) => self.escaped_by_call(pattern, escape),
+        }
+    }
+
+    fn escaped_by_call(&mut self, pattern: Typed, escape: Typed) -> Result<Typed> {
+        let function = self.find_scalar("like_escape").ok_or_else(|| {
+            PlanError::unsupported(
+                "ESCAPE after a pattern that is not a constant",
+                "Write the pattern as a literal.",
+            )
+        })?;
+        let pattern = self.coerce(pattern, &SqlType::Text, Casting::Implicit)?;
+        let escape = self.coerce(escape, &SqlType::Text, Casting::Implicit)?;
+        Ok(Typed::new(
+            function.call(vec![pattern.expr, escape.expr]),
+            SqlType::Text,
+        ))
+    }
+
+    fn bind_similar(
+        &mut self,
+        expr: &ast::Expr,
+        pattern: &ast::Expr,
+        escape: Option<&ast::ValueWithSpan>,
+        negated: bool,
+        cx: &mut ExprCx<'_>,
+    ) -> Result<Typed> {
+        let value = self.bind_expr(expr, cx)?;
+        let pattern = self.bind_expr(pattern, cx)?;
+        let Some(text) = pattern.unknown_text() else {
+            return Err(PlanError::unsupported(
+                "SIMILAR TO with a pattern that is not a constant",
+                "Use the ~ operator with a regular expression.",
+            ));
+        };
+        let escape = match escape.map(|e| self.bind_value(&e.value)).transpose()? {
+            None => Some('\\'),
+            Some(typed) => typed.unknown_text().and_then(|t| t.chars().next()),
+        };
+        let regex = super::literal::unknown(&similar_as_regex(text, escape));
+        self.apply_operator(if negated { "!~" } else { "~" }, value, regex, cx)
+    }
+
+    fn bind_quantified(
+        &mut self,
+        left: &ast::Expr,
+        op: &BinaryOperator,
+        right: &ast::Expr,
+        all: bool,
+        cx: &mut ExprCx<'_>,
+    ) -> Result<Typed> {
+        let symbol = symbol(op);
+        let inner = match right {
+            ast::Expr::Nested(inner) => inner.as_ref(),
+            other => other,
+        };
+        match inner {
+            ast::Expr::Subquery(query) => return self.bind_quantified_subquery(left, &symbol, query, all, cx),
+            ast::Expr::Array(array) => {
+                let value = self.bind_expr(left, cx)?;
+                let mut items = Vec::new();
+                for item in &array.elem {
+                    items.push(self.bind_expr(item, cx)?);
+                }
+                return self.quantified_items(&symbol, value, items, all, cx);
+            }
+            _ => {}
+        }
+        let value = self.bind_expr(left, cx)?;
+        let array = self.bind_expr(inner, cx)?;
+        let array = match &array.sql_type {
+            SqlType::Unknown => {
+                let element = if value.is_unknown() {
+                    SqlType::Text
+                } else {
+                    bare(&value.sql_type)
+                };
+                self.coerce(array, &SqlType::Array(Box::new(element)), Casting::Implicit)?
+            }
+            SqlType::Int2Vector => self.coerce(array, &SqlType::Array(Box::new(SqlType::Int2)), Casting::Implicit)?,
+            SqlType::OidVector => self.coerce(array, &SqlType::Array(Box::new(SqlType::Oid)), Casting::Implicit)?,
+            _ => array,
+        };
+        let SqlType::Array(element) = array.sql_type.clone() else {
+            return Err(PlanError::WrongObject {
+                message: "op ANY/ALL (array) requires array on right side".to_string(),
+                hint: None,
+            });
+        };
+        if let Expr::Literal(ScalarValue::List(list), _) = &array.expr
+            && !array_is_null(&array.expr)
+        {
+            let values = list.value(0);
+            let mut items = Vec::new();
+            for row in 0..values.len() {
+                let item = ScalarValue::try_from_array(&values, row)?;
+                items.push(Typed::new(Expr::Literal(item, None), element.as_ref().clone()));
+            }
+            return self.quantified_items(&symbol, value, items, all, cx);
+        }
+        self.quantified_array(&symbol, value, array, &element, all, cx)
+    }
+
+    /// ANY and ALL over items that are known: a chain of comparisons.
+    fn quantified_items(
+        &mut self,
+        symbol: &str,
+        value: Typed,
+        items: Vec<Typed>,
+        all: bool,
+        cx: &mut ExprCx<'_>,
+    ) -> Result<Typed> {
+        match (symbol, all) {
+            ("=", false) => return Ok(Typed::new(self.in_values(value, items, false, cx)?, SqlType::Bool)),
+            ("<>", true) => return Ok(Typed::new(self.in_values(value, items, true, cx)?, SqlType::Bool)),
+            _ => {}
+        }
+        let mut chain: Option<Expr> = None;
+        for item in items {
+            let link = self.apply_operator(symbol, value.clone(), item, cx)?.expr;
+            chain = Some(match chain {
+                None => link,
+                Some(so_far) if all => so_far.and(link),
+                Some(so_far) => so_far.or(link),
+            });
+        }
+        Ok(Typed::new(chain.unwrap_or_else(|| lit(all)), SqlType::Bool))
+    }
+
+    /// ANY and ALL over an array that is computed.
+    fn quantified_array(
+        &mut self,
+        symbol: &str,
+        value: Typed,
+        array: Typed,
+        element: &SqlType,
+        all: bool,
+        cx: &mut ExprCx<'_>,
+    ) -> Result<Typed> {
+        let negated = match (symbol, all) {
+            ("=", false) => false,
+            ("<>", true) => true,
+            _ => {
+                return Err(PlanError::unsupported(
+                    format!(
+                        "{symbol} {} over an array that is not a constant",
+                        if all { "ALL" } else { "ANY" }
+                    ),
+                    "Compare with a subquery over unnest(array).",
+                ));
+            }
+        };
+        let probe = Typed::new(Expr::Literal(ScalarValue::Null, None), element.clone());
+        let undefined = PlanError::UndefinedOperator {
+            text: format!("{} {symbol} {element}", value.sql_type),
+        };
+        let (value, probe) = self.comparable(value, probe).map_err(|_| undefined)?;
+        let array = self.coerce(array, &SqlType::Array(Box::new(probe.sql_type)), Casting::Explicit)?;
+        let has = self.call("array_has", vec![array, value], cx)?;
+        let expr = if negated {
+            Expr::Not(Box::new(has.expr))
+        } else {
+            has.expr
+        };
+        Ok(Typed::new(expr, SqlType::Bool))
+    }
+
+    /// Compares rows field by field.
+    pub(crate) fn compare_rows(
+        &mut self,
+        symbol: &str,
+        left: &[ast::Expr],
+        right: &[ast::Expr],
+        cx: &mut ExprCx<'_>,
+    ) -> Result<Typed> {
+        check_row_length(left.len(), right.len())?;
+        let mut pairs = Vec::with_capacity(left.len());
+        for (l, r) in left.iter().zip(right) {
+            pairs.push((self.bind_expr(l, cx)?, self.bind_expr(r, cx)?));
+        }
+        let expr = self.compare_pairs(symbol, pairs, cx)?;
+        Ok(Typed::new(expr, SqlType::Bool))
+    }
+
+    /// `(a, b) op (c, d)`: equality field by field, order by the first field that differs.
+    fn compare_pairs(&mut self, symbol: &str, pairs: Vec<(Typed, Typed)>, cx: &mut ExprCx<'_>) -> Result<Expr> {
+        let mut result: Option<Expr> = None;
+        match symbol {
+            "=" | "<>" => {
+                for (l, r) in pairs {
+                    let equal = self.apply_operator(symbol, l, r, cx)?.expr;
+                    result = Some(match result {
+                        None => equal,
+                        Some(so_far) if symbol == "=" => so_far.and(equal),
+                        Some(so_far) => so_far.or(equal),
+                    });
+                }
+            }
+            "<" | "<=" | ">" | ">=" => {
+                let strict = symbol.trim_end_matches('=');
+                for (l, r) in pairs.into_iter().rev() {
+                    let last = result.is_none();
+                    let op = if last { symbol } else { strict };
+                    let step = self.apply_operator(op, l.clone(), r.clone(), cx)?.expr;
+                    result = Some(match result {
+                        None => step,
+                        Some(rest) => step.or(self.equals(l, r, cx)?.and(rest)),
+                    });
+                }
+            }
+            _ => {
+                return Err(PlanError::unsupported(
+                    format!("{symbol} between rows"),
+                    "Compare the fields one by one.",
+                ));
+            }
+        }
+        Ok(result.unwrap_or_else(|| lit(true)))
+    }
+}
+
+fn array_is_null(expr: &Expr) -> bool {
+    matches!(expr, Expr::Literal(value, _) if value.is_null())
+}
+
+fn check_row_length(left: usize, right: usize) -> Result<()> {
+    match left == right {
+        true => Ok(()),
+        false => Err(PlanError::syntax("unequal number of entries in row expressions")),
+    }
+}
+
+/// A type without its modifier, for a literal compared with a column.
+fn bare(sql_type: &SqlType) -> SqlType {
+    match sql_type {
+        SqlType::Varchar(_) => SqlType::Varchar(None),
+        SqlType::Bpchar(_) => SqlType::Bpchar(None),
+        other => other.clone(),
+    }
+}
+
+/// Whether an integer constant can stand in a list of the value's wider integers.
+fn castable_integer(item: &Typed, value: &Typed) -> bool {
+    matches!(
+        (&item.sql_type, &value.sql_type),
+        (SqlType::Int2 | SqlType::Int4, SqlType::Int8) | (SqlType::Int2, SqlType::Int4)
+    ) || (matches!(item.sql_type, SqlType::Int2 | SqlType::Int4 | SqlType::Int8)
+        && super::types::is_oid_like(&value.sql_type))
+}
+
+/// A LIKE pattern whose escape is `escape`, with backslashes instead.
+fn backslashed(pattern: &str, escape: Option<char>) -> String {
+    let mut out = String::new();
+    let mut characters = pattern.chars();
+    while let Some(c) = characters.next() {
+        match c {
+            c if Some(c) == escape => {
+                if let Some(next) = characters.next() {
+                    out.push('\\');
+                    out.push(next);
+                }
+            }
+            '\\' => out.push_str("\\\\"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// A SIMILAR TO pattern as a POSIX regular expression over the whole string.
+fn similar_as_regex(pattern: &str, escape: Option<char>) -> String {
+    let mut out = String::from("^(?:");
+    let mut characters = pattern.chars();
+    let mut in_class = false;
+    while let Some(c) = characters.next() {
+        match c {
+            c if Some(c) == escape => {
+                if let Some(next) = characters.next() {
+                    out.push('\\');
+                    out.push(next);
+                }
+            }
+            '[' | ']' => {
+                in_class = c == '[';
+                out.push(c);
+            }
+            c if in_class => out.push(c),
+            '%' => out.push_str(".*"),
+            '_' => out.push('.'),
+            '.' | '^' | '$' | '\\' => {
+                out.push('\\');
+                out.push(c);
+            }
+            c => out.push(c),
+        }
+    }
+    out.push_str(")$");
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_escape_character_becomes_a_backslash() {
+        assert_eq!(backslashed("a/%b\\_", Some('/')), "a\\%b\\\\_");
+        assert_eq!(backslashed("a\\b", None), "a\\\\b");
+    }
+
+    #[test]
+    fn similar_to_is_a_regular_expression_over_the_whole_string() {
+        assert_eq!(similar_as_regex("%(b|d)_", Some('\\')), "^(?:.*(b|d).)$");
+    }
+}

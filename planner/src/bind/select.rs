@@ -1,0 +1,668 @@
+//! SELECT, in PostgreSQL's order: FROM, WHERE, GROUP BY, HAVING, window functions, the SELECT list with its
+//! set-returning functions, DISTINCT, ORDER BY, LIMIT.
+
+use datafusion::common::Column;
+use datafusion::logical_expr::expr::Sort;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Operator, binary_expr, lit};
+use highwater_types::SqlType;
+use sqlparser::ast::{self, Distinct, SelectItem, SelectItemQualifiedWildcardKind, Spanned};
+
+use super::aggregate::{Grouping, aggregate, collect};
+use super::decorrelate::filtered;
+use super::name::output_name;
+use super::order::{output_named, position, sort_key, sorted};
+use super::query::{Bounds, limited};
+use super::scope::{ScopeTable, fold, fold_name, unique_names};
+use super::set::unnest_sets;
+use super::subquery::Pending;
+use super::window::compute_windows;
+use super::{Binder, BoundColumn, Casting, ExprCx, Origin, Place, Rows, Source, Typed};
+use crate::error::{PlanError, Result};
+
+/// An entry of the SELECT list, with `*` expanded.
+enum Item<'q> {
+    Written { name: String, expr: &'q ast::Expr },
+    Column { name: String, typed: Typed, origin: Origin },
+}
+
+/// A bound entry of the SELECT list.
+struct Output {
+    name: String,
+    typed: Typed,
+    origin: Origin,
+}
+
+/// A key of ORDER BY or DISTINCT ON.
+enum Key {
+    Output(usize),
+    Hidden(Expr),
+}
+
+/// Everything of a SELECT that is computed above its groups.
+struct Parts {
+    outputs: Vec<Output>,
+    having: Option<Expr>,
+    order: Vec<(Key, ast::OrderByOptions)>,
+    distinct_on: Vec<Key>,
+    having_subqueries: Vec<Pending>,
+    subqueries: Vec<Pending>,
+    sets: Vec<super::set::SetCall>,
+}
+
+impl Parts {
+    /// The expressions that window functions and set-returning functions may stand in.
+    fn exprs_mut(&mut self) -> Vec<&mut Expr> {
+        let outputs = self.outputs.iter_mut().map(|o| &mut o.typed.expr);
+        let order = self.order.iter_mut().map(|(key, _)| key);
+        let keys = order.chain(&mut self.distinct_on).filter_map(|key| match key {
+            Key::Hidden(expr) => Some(expr),
+            Key::Output(_) => None,
+        });
+        outputs
+            .chain(keys)
+            .chain(self.sets.iter_mut().map(|s| &mut s.list))
+            .collect()
+    }
+}
+
+impl Binder<'_> {
+    pub(crate) fn bind_select(
+        &mut self,
+        select: &ast::Select,
+        keys: &[ast::OrderByExpr],
+        bounds: &Bounds,
+        expected: &[SqlType],
+    ) -> Result<Rows> {
+        refuse_clauses(select)?;
+        let source = self.bind_from(&select.from)?;
+        let source = self.bind_where(source, select.selection.as_ref(), "WHERE", Place::Where)?;
+        let items = self.expand(select, &source)?;
+        let mut cx = ExprCx::new(&source.scope, source.plan.schema(), Place::GroupBy);
+        cx.windows = &select.named_window;
+        let mut grouping = self.bind_group_by(&select.group_by, &items, &mut cx)?;
+        let group_subqueries = std::mem::take(&mut cx.subqueries);
+        let mut parts = self.bind_parts(select, &items, keys, expected, &mut cx)?;
+        let mut plan = self.attach(source.plan.clone(), group_subqueries)?;
+        if is_aggregation(&grouping, &parts)? {
+            plan = self.group(plan, &mut grouping, &mut parts, &source.scope)?;
+        }
+        let subqueries = std::mem::take(&mut parts.subqueries);
+        plan = self.attach(plan, subqueries)?;
+        plan = compute_windows(self, plan, &mut parts.exprs_mut())?;
+        plan = unnest_sets(plan, std::mem::take(&mut parts.sets))?;
+        self.output(plan, parts, select.distinct.as_ref(), bounds)
+    }
+
+    /// Applies WHERE.
+    pub(crate) fn bind_where(
+        &mut self,
+        source: Source,
+        condition: Option<&ast::Expr>,
+        clause: &str,
+        place: Place,
+    ) -> Result<Source> {
+        let Some(condition) = condition else {
+            return Ok(source);
+        };
+        let mut cx = ExprCx::new(&source.scope, source.plan.schema(), place);
+        let mut conditions = Vec::new();
+        self.bind_conjuncts(condition, clause, &mut cx, &mut conditions)?;
+        let subqueries = cx.subqueries;
+        let columns = source.plan.schema().columns();
+        // Conditions without subqueries go first: what they drop needs no join.
+        let added = |e: &Expr| e.column_refs().iter().any(|c| !columns.contains(c));
+        let (late, early): (Vec<Expr>, Vec<Expr>) = conditions.into_iter().partition(added);
+        let plan = filtered(source.plan, early.into_iter().reduce(Expr::and))?;
+        let plan = self.attach(plan, subqueries)?;
+        let plan = filtered(plan, late.into_iter().reduce(Expr::and))?;
+        Ok(Source {
+            plan,
+            scope: source.scope,
+        })
+    }
+
+    fn expand<'q>(&mut self, select: &'q ast::Select, source: &Source) -> Result<Vec<Item<'q>>> {
+        self.expand_items(&select.projection, source)
+    }
+
+    fn expand_items<'q>(&mut self, projection: &'q [SelectItem], source: &Source) -> Result<Vec<Item<'q>>> {
+        let mut items = Vec::with_capacity(projection.len());
+        for item in projection {
+            match item {
+                SelectItem::UnnamedExpr(expr) => items.push(Item::Written {
+                    name: output_name(expr),
+                    expr,
+                }),
+                SelectItem::ExprWithAlias { expr, alias } => items.push(Item::Written {
+                    name: fold(alias),
+                    expr,
+                }),
+                SelectItem::ExprWithAliases { .. } => {
+                    return Err(PlanError::syntax("a column takes one alias"));
+                }
+                SelectItem::Wildcard(options) => {
+                    check_wildcard(options)?;
+                    if source.scope.tables.is_empty() {
+                        return Err(PlanError::syntax("SELECT * with no tables specified is not valid")
+                            .at(options.wildcard_token.0.span));
+                    }
+                    items.extend(source.scope.columns.iter().map(item_of));
+                }
+                SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
+                    check_wildcard(options)?;
+                    let table = find_table(source, name)?;
+                    items.extend(table.columns.iter().map(item_of));
+                }
+                SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::Expr(expr), options) => {
+                    check_wildcard(options)?;
+                    items.extend(self.fields_of(expr, source)?);
+                }
+            }
+        }
+        Ok(items)
+    }
+
+    /// `(row).*`.
+    fn fields_of<'q>(&mut self, expr: &ast::Expr, source: &Source) -> Result<Vec<Item<'q>>> {
+        let mut cx = ExprCx::new(&source.scope, source.plan.schema(), Place::Where);
+        let row = self.bind_expr(expr, &mut cx)?;
+        let SqlType::Record(fields) = &row.sql_type else {
+            return Err(PlanError::WrongObject {
+                message: format!("type {} is not composite", row.sql_type),
+                hint: None,
+            }
+            .at(expr.span()));
+        };
+        let get = self.scalar_function("get_field")?;
+        let item = |(name, sql_type): &(String, SqlType)| Item::Column {
+            name: name.clone(),
+            typed: Typed::new(get.call(vec![row.expr.clone(), lit(name.as_str())]), sql_type.clone()),
+            origin: None,
+        };
+        Ok(fields.iter().map(item).collect())
+    }
+
+    fn bind_group_by(
+        &mut self,
+        group_by: &ast::GroupByExpr,
+        items: &[Item<'_>],
+        cx: &mut ExprCx<'_>,
+    ) -> Result<Grouping> {
+        let exprs = match group_by {
+            ast::GroupByExpr::Expressions(exprs, modifiers) if modifiers.is_empty() => exprs,
+            _ => {
+                return Err(PlanError::unsupported(
+                    "GROUP BY ALL and WITH modifiers",
+                    "List the expressions.",
+                ));
+            }
+        };
+        let mut grouping = Grouping::default();
+        let mut sets: Vec<Vec<usize>> = vec![Vec::new()];
+        let mut plain = true;
+        for expr in exprs {
+            let choices = match expr {
+                ast::Expr::Rollup(elements) => {
+                    plain = false;
+                    let elements = self.group_elements(elements, items, &mut grouping, cx)?;
+                    (0..=elements.len()).rev().map(|n| elements[..n].concat()).collect()
+                }
+                ast::Expr::Cube(elements) => {
+                    plain = false;
+                    let elements = self.group_elements(elements, items, &mut grouping, cx)?;
+                    subsets(&elements)?
+                }
+                ast::Expr::GroupingSets(elements) => {
+                    plain = false;
+                    self.group_elements(elements, items, &mut grouping, cx)?
+                }
+                ast::Expr::Tuple(fields) => {
+                    self.group_elements(std::slice::from_ref(fields), items, &mut grouping, cx)?
+                }
+                other => vec![vec![self.group_element(other, items, &mut grouping, cx)?]],
+            };
+            sets = sets
+                .iter()
+                .flat_map(|set| {
+                    choices
+                        .iter()
+                        .map(move |choice: &Vec<usize>| [set.clone(), choice.clone()].concat())
+                })
+                .collect();
+        }
+        if !plain {
+            grouping.sets = Some(sets);
+        }
+        Ok(grouping)
+    }
+
+    fn group_elements(
+        &mut self,
+        elements: &[Vec<ast::Expr>],
+        items: &[Item<'_>],
+        grouping: &mut Grouping,
+        cx: &mut ExprCx<'_>,
+    ) -> Result<Vec<Vec<usize>>> {
+        let mut positions = Vec::with_capacity(elements.len());
+        for element in elements {
+            let mut set = Vec::with_capacity(element.len());
+            for expr in element {
+                set.push(self.group_element(expr, items, grouping, cx)?);
+            }
+            positions.push(set);
+        }
+        Ok(positions)
+    }
+
+    /// One grouping expression: a position, a column of FROM, an output's name, or any expression.
+    fn group_element(
+        &mut self,
+        expr: &ast::Expr,
+        items: &[Item<'_>],
+        grouping: &mut Grouping,
+        cx: &mut ExprCx<'_>,
+    ) -> Result<usize> {
+        let output = match position(expr, items.len(), "GROUP BY")? {
+            Some(at) => Some(at),
+            None if is_input_column(expr, cx)? => None,
+            None => output_named(expr, items.iter().map(Item::name), "GROUP BY", |a, b| {
+                same_item(&items[a], &items[b])
+            })?,
+        };
+        let typed = match output.map(|at| &items[at]) {
+            Some(Item::Column { typed, .. }) => typed.clone(),
+            Some(Item::Written { expr, .. }) => self.bind_expr(expr, cx)?,
+            None => self.bind_expr(expr, cx)?,
+        };
+        let typed = self.settle(typed)?;
+        match grouping.exprs.iter().position(|e| *e == typed.expr) {
+            Some(at) => Ok(at),
+            None => {
+                grouping.exprs.push(typed.expr);
+                Ok(grouping.exprs.len() - 1)
+            }
+        }
+    }
+
+    /// Binds what stands above the groups.
+    fn bind_parts(
+        &mut self,
+        select: &ast::Select,
+        items: &[Item<'_>],
+        keys: &[ast::OrderByExpr],
+        expected: &[SqlType],
+        cx: &mut ExprCx<'_>,
+    ) -> Result<Parts> {
+        cx.place = Place::Having;
+        let having = match &select.having {
+            Some(having) => Some(self.bind_condition(having, "HAVING", cx)?),
+            None => None,
+        };
+        let having_subqueries = std::mem::take(&mut cx.subqueries);
+        cx.place = Place::Select;
+        let outputs = self.bind_outputs(items, expected, cx)?;
+        cx.place = Place::OrderBy;
+        let mut order = Vec::with_capacity(keys.len());
+        for key in keys {
+            order.push((self.bind_key(&key.expr, items, &outputs, "ORDER BY", cx)?, key.options));
+        }
+        let mut distinct_on = Vec::new();
+        if let Some(Distinct::On(exprs)) = &select.distinct {
+            for expr in exprs {
+                distinct_on.push(self.bind_key(expr, items, &outputs, "DISTINCT ON", cx)?);
+            }
+        }
+        Ok(Parts {
+            outputs,
+            having,
+            order,
+            distinct_on,
+            having_subqueries,
+            subqueries: std::mem::take(&mut cx.subqueries),
+            sets: std::mem::take(&mut cx.sets),
+        })
+    }
+
+    fn bind_outputs(&mut self, items: &[Item<'_>], expected: &[SqlType], cx: &mut ExprCx<'_>) -> Result<Vec<Output>> {
+        let mut outputs = Vec::with_capacity(items.len());
+        for (i, item) in items.iter().enumerate() {
+            outputs.push(match item {
+                Item::Column { name, typed, origin } => Output {
+                    name: name.clone(),
+                    typed: typed.clone(),
+                    origin: *origin,
+                },
+                Item::Written { name, expr } => {
+                    let typed = self.bind_expr(expr, cx)?;
+                    let typed = match expected.get(i) {
+                        Some(to) if typed.is_unknown() => self
+                            .coerce(typed, to, Casting::Assignment)
+                            .map_err(|error| error.at(expr.span()))?,
+                        _ => self.settle(typed)?,
+                    };
+                    Output {
+                        name: name.clone(),
+                        origin: cx.scope.origin_of(&typed.expr),
+                        typed,
+                    }
+                }
+            });
+        }
+        Ok(outputs)
+    }
+
+    fn bind_key(
+        &mut self,
+        expr: &ast::Expr,
+        items: &[Item<'_>],
+        outputs: &[Output],
+        clause: &str,
+        cx: &mut ExprCx<'_>,
+    ) -> Result<Key> {
+        let same = |a: usize, b: usize| outputs[a].typed.expr == outputs[b].typed.expr;
+        let at = match position(expr, items.len(), clause)? {
+            Some(at) => Some(at),
+            None => output_named(expr, outputs.iter().map(|o| o.name.as_str()), clause, same)?,
+        };
+        if let Some(at) = at {
+            return Ok(Key::Output(at));
+        }
+        let typed = self.bind_expr(expr, cx)?;
+        let typed = self.settle(typed)?;
+        match outputs.iter().position(|o| o.typed.expr == typed.expr) {
+            Some(at) => Ok(Key::Output(at)),
+            None => Ok(Key::Hidden(typed.expr)),
+        }
+    }
+
+    /// Groups, and takes the parts above the groups.
+    fn group(
+        &mut self,
+        plan: LogicalPlan,
+        grouping: &mut Grouping,
+        parts: &mut Parts,
+        scope: &super::Scope,
+    ) -> Result<LogicalPlan> {
+        let (below, mut above): (Vec<Pending>, Vec<Pending>) = std::mem::take(&mut parts.subqueries)
+            .into_iter()
+            .partition(|p| p.in_aggregate);
+        let (having_below, mut having_above): (Vec<Pending>, Vec<Pending>) =
+            std::mem::take(&mut parts.having_subqueries)
+                .into_iter()
+                .partition(|p| p.in_aggregate);
+        let plan = self.attach(plan, having_below)?;
+        let plan = self.attach(plan, below)?;
+        let mut exprs: Vec<Expr> = parts.exprs_mut().into_iter().map(|e| e.clone()).collect();
+        exprs.extend(parts.having.clone());
+        exprs.extend(above.iter().chain(&having_above).filter_map(|p| p.on.clone()));
+        let exprs: Vec<&Expr> = exprs.iter().collect();
+        let groups = aggregate(self, plan, grouping, &exprs, scope)?;
+        let mut added: Vec<Column> = parts.sets.iter().map(|s| s.column.clone()).collect();
+        added.extend(
+            above
+                .iter()
+                .chain(&having_above)
+                .flat_map(|p| p.plan.schema().columns()),
+        );
+        for pending in above.iter_mut().chain(&mut having_above) {
+            groups.check_subquery(pending, scope)?;
+            if let Some(on) = pending.on.take() {
+                pending.on = Some(groups.over_groups(on, scope, &added)?);
+            }
+        }
+        for expr in parts.exprs_mut() {
+            *expr = groups.over_groups(std::mem::take(expr), scope, &added)?;
+        }
+        let having = match parts.having.take() {
+            Some(having) => Some(groups.over_groups(having, scope, &added)?),
+            None => None,
+        };
+        let plan = self.attach(groups.plan, having_above)?;
+        parts.subqueries = above;
+        filtered(plan, having)
+    }
+
+    /// The SELECT list's columns, without duplicates, in order, bounded.
+    fn output(
+        &mut self,
+        plan: LogicalPlan,
+        parts: Parts,
+        distinct: Option<&Distinct>,
+        bounds: &Bounds,
+    ) -> Result<Rows> {
+        let qualifier = self.names.fresh("q");
+        let names = unique_names(parts.outputs.iter().map(|o| o.name.as_str()));
+        let mut exprs: Vec<Expr> = Vec::with_capacity(names.len());
+        let mut columns = Vec::with_capacity(names.len());
+        for (output, unique) in parts.outputs.into_iter().zip(names) {
+            let column = match &output.typed.expr {
+                Expr::Column(column) if column.relation.is_some() && !exprs.contains(&output.typed.expr) => {
+                    exprs.push(output.typed.expr.clone());
+                    column.clone()
+                }
+                _ => {
+                    exprs.push(output.typed.expr.alias_qualified(Some(qualifier.clone()), &unique));
+                    Column::new(Some(qualifier.clone()), unique)
+                }
+            };
+            columns.push(BoundColumn {
+                name: output.name,
+                column,
+                sql_type: output.typed.sql_type,
+                origin: output.origin,
+            });
+        }
+        let width = exprs.len();
+        let mut key_column = |key: Key| match key {
+            Key::Output(at) => Expr::Column(columns[at].column.clone()),
+            Key::Hidden(expr) => {
+                let name = format!("sort key {}", exprs.len() - width + 1);
+                exprs.push(expr.alias_qualified(Some(qualifier.clone()), &name));
+                Expr::Column(Column::new(Some(qualifier.clone()), name))
+            }
+        };
+        let order: Vec<Sort> = parts
+            .order
+            .into_iter()
+            .map(|(key, options)| sort_key(key_column(key), options))
+            .collect();
+        let on: Vec<Expr> = parts.distinct_on.into_iter().map(&mut key_column).collect();
+        let hidden = exprs.len() > width;
+        let mut plan = LogicalPlanBuilder::from(plan).project(exprs)?.build()?;
+        match distinct {
+            None | Some(Distinct::All) => {}
+            Some(Distinct::Distinct) if hidden => {
+                return Err(PlanError::InvalidReference {
+                    message: "for SELECT DISTINCT, ORDER BY expressions must appear in select list".to_string(),
+                });
+            }
+            Some(Distinct::Distinct) => plan = LogicalPlanBuilder::from(plan).distinct()?.build()?,
+            Some(Distinct::On(_)) => plan = self.first_of_each(plan, on, &order)?,
+        }
+        let plan = self.ordered(plan, order, bounds)?;
+        let wanted: Vec<Column> = columns.iter().map(|c| c.column.clone()).collect();
+        let plan = match plan.schema().columns() == wanted {
+            true => plan,
+            false => {
+                let exprs: Vec<Expr> = wanted.into_iter().map(Expr::Column).collect();
+                LogicalPlanBuilder::from(plan).project(exprs)?.build()?
+            }
+        };
+        Ok(Rows { plan, columns })
+    }
+
+    /// DISTINCT ON: the first row of each group, in the order.
+    fn first_of_each(&mut self, plan: LogicalPlan, on: Vec<Expr>, order: &[Sort]) -> Result<LogicalPlan> {
+        let leading = &order[..on.len().min(order.len())];
+        if leading.iter().any(|key| !on.contains(&key.expr)) {
+            return Err(PlanError::InvalidReference {
+                message: "SELECT DISTINCT ON expressions must match initial ORDER BY expressions".to_string(),
+            });
+        }
+        let (plan, number) = self.numbered(plan, on, order.to_vec())?;
+        filtered(plan, Some(binary_expr(number, Operator::Eq, lit(1_i64))))
+    }
+
+    fn ordered(&mut self, plan: LogicalPlan, order: Vec<Sort>, bounds: &Bounds) -> Result<LogicalPlan> {
+        if !bounds.with_ties {
+            return limited(sorted(plan, order)?, bounds);
+        }
+        if order.is_empty() {
+            return Err(PlanError::syntax(
+                "WITH TIES cannot be specified without ORDER BY clause",
+            ));
+        }
+        if bounds.skip.is_some() {
+            return Err(PlanError::unsupported(
+                "OFFSET with WITH TIES",
+                "Use rank() in a subquery.",
+            ));
+        }
+        let (plan, rank) = self.ranked(plan, vec![], order.clone(), "rank")?;
+        let within = bounds.fetch.clone().map(|fetch| rank.lt_eq(fetch));
+        sorted(filtered(plan, within)?, order)
+    }
+
+    /// The columns of RETURNING over a table's rows.
+    pub(crate) fn bind_returning(&mut self, items: &[SelectItem], source: Source) -> Result<Rows> {
+        let expanded = self.expand_items(items, &source)?;
+        let mut cx = ExprCx::new(&source.scope, source.plan.schema(), Place::Returning);
+        let outputs = self.bind_outputs(&expanded, &[], &mut cx)?;
+        let plan = self.attach(source.plan.clone(), cx.subqueries)?;
+        let parts = Parts {
+            outputs,
+            having: None,
+            order: Vec::new(),
+            distinct_on: Vec::new(),
+            having_subqueries: Vec::new(),
+            subqueries: Vec::new(),
+            sets: Vec::new(),
+        };
+        self.output(plan, parts, None, &Bounds::default())
+    }
+}
+
+impl Item<'_> {
+    fn name(&self) -> &str {
+        match self {
+            Item::Written { name, .. } | Item::Column { name, .. } => name,
+        }
+    }
+}
+
+fn item_of<'q>(column: &super::ScopeColumn) -> Item<'q> {
+    Item::Column {
+        name: column.name.clone(),
+        typed: Typed::new(column.value.clone(), column.sql_type.clone()),
+        origin: column.origin,
+    }
+}
+
+fn same_item(a: &Item<'_>, b: &Item<'_>) -> bool {
+    match (a, b) {
+        (Item::Written { expr: a, .. }, Item::Written { expr: b, .. }) => a == b,
+        (Item::Column { typed: a, .. }, Item::Column { typed: b, .. }) => a.expr == b.expr,
+        _ => false,
+    }
+}
+
+/// Whether a bare name is a column of FROM, which GROUP BY prefers to an output of that name.
+fn is_input_column(expr: &ast::Expr, cx: &ExprCx<'_>) -> Result<bool> {
+    match expr {
+        ast::Expr::Identifier(ident) => Ok(cx.scope.columns.iter().any(|c| c.name == fold(ident))),
+        _ => Ok(true),
+    }
+}
+
+fn is_aggregation(grouping: &Grouping, parts: &Parts) -> Result<bool> {
+    if !grouping.exprs.is_empty() || grouping.sets.is_some() || parts.having.is_some() {
+        return Ok(true);
+    }
+    let mut found = Vec::new();
+    let keys = parts.order.iter().map(|(key, _)| key).chain(&parts.distinct_on);
+    let hidden = keys.filter_map(|key| match key {
+        Key::Hidden(expr) => Some(expr),
+        Key::Output(_) => None,
+    });
+    let lists = parts.sets.iter().map(|s| &s.list);
+    let on = parts.subqueries.iter().filter_map(|p| p.on.as_ref());
+    for expr in parts
+        .outputs
+        .iter()
+        .map(|o| &o.typed.expr)
+        .chain(hidden)
+        .chain(lists)
+        .chain(on)
+    {
+        collect(expr, |e| matches!(e, Expr::AggregateFunction(_)), &mut found)?;
+    }
+    Ok(!found.is_empty())
+}
+
+/// All subsets of CUBE's elements, the largest first.
+fn subsets(elements: &[Vec<usize>]) -> Result<Vec<Vec<usize>>> {
+    if elements.len() > 12 {
+        return Err(PlanError::Syntax {
+            message: "CUBE is limited to 12 elements".to_string(),
+        });
+    }
+    let mut sets: Vec<Vec<usize>> = (0..1_usize << elements.len())
+        .map(|mask| {
+            let taken = elements.iter().enumerate().filter(|(i, _)| mask >> i & 1 == 1);
+            taken.flat_map(|(_, e)| e.clone()).collect()
+        })
+        .collect();
+    sets.sort_by_key(|set| std::cmp::Reverse(set.len()));
+    Ok(sets)
+}
+
+fn find_table<'s>(source: &'s Source, name: &ast::ObjectName) -> Result<&'s ScopeTable> {
+    let parts = fold_name(name);
+    let found = match parts.as_slice() {
+        [table] => source.scope.table(None, table),
+        [.., schema, table] => source.scope.table(Some(schema), table),
+        [] => None,
+    };
+    found.ok_or_else(|| {
+        PlanError::MissingFrom {
+            name: parts.last().cloned().unwrap_or_default(),
+        }
+        .at(name.span())
+    })
+}
+
+fn check_wildcard(options: &ast::WildcardAdditionalOptions) -> Result<()> {
+    let plain = options.opt_ilike.is_none()
+        && options.opt_exclude.is_none()
+        && options.opt_except.is_none()
+        && options.opt_replace.is_none()
+        && options.opt_rename.is_none();
+    match plain {
+        true => Ok(()),
+        false => Err(
+            PlanError::unsupported("* with EXCEPT, EXCLUDE, REPLACE or RENAME", "List the columns.")
+                .at(options.wildcard_token.0.span),
+        ),
+    }
+}
+
+/// Clauses that sqlparser knows from other databases.
+fn refuse_clauses(select: &ast::Select) -> Result<()> {
+    let refused = [
+        (select.top.is_some(), "TOP", "Use LIMIT."),
+        (select.into.is_some(), "SELECT INTO here", "Use CREATE TABLE ... AS."),
+        (!select.lateral_views.is_empty(), "LATERAL VIEW", "Use unnest."),
+        (select.prewhere.is_some(), "PREWHERE", "Use WHERE."),
+        (!select.connect_by.is_empty(), "CONNECT BY", "Use WITH RECURSIVE."),
+        (!select.cluster_by.is_empty(), "CLUSTER BY", "Leave it out."),
+        (!select.distribute_by.is_empty(), "DISTRIBUTE BY", "Leave it out."),
+        (!select.sort_by.is_empty(), "SORT BY", "Use ORDER BY."),
+        (select.qualify.is_some(), "QUALIFY", "Filter in an outer query."),
+        (select.exclude.is_some(), "EXCLUDE", "List the columns."),
+        (select.value_table_mode.is_some(), "SELECT AS", "Use ROW."),
+    ];
+    match refused.iter().find(|(is_there, _, _)| *is_there) {
+        Some((_, construct, hint)) => Err(PlanError::unsupported(*construct, *hint)),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,157 @@
+//! UNION, INTERSECT and EXCEPT, with ALL as PostgreSQL counts it.
+
+use std::sync::Arc;
+
+use datafusion::common::{Column, JoinType};
+use datafusion::logical_expr::logical_plan::Union;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Operator, binary_expr};
+use highwater_types::SqlType;
+use sqlparser::ast::{SetExpr, SetOperator, SetQuantifier};
+
+use super::coerce::common_type;
+use super::join::join_plans;
+use super::{Binder, BoundColumn, Casting, Rows, Typed};
+use crate::error::{PlanError, Result};
+
+impl Binder<'_> {
+    pub(crate) fn bind_set_operation(
+        &mut self,
+        left: &SetExpr,
+        op: SetOperator,
+        quantifier: SetQuantifier,
+        right: &SetExpr,
+        expected: &[SqlType],
+    ) -> Result<Rows> {
+        let (name, all) = match (op, quantifier) {
+            (SetOperator::Union, q) => ("UNION", is_all(q)?),
+            (SetOperator::Intersect, q) => ("INTERSECT", is_all(q)?),
+            (SetOperator::Except | SetOperator::Minus, q) => ("EXCEPT", is_all(q)?),
+        };
+        let left = self.bind_side(left, expected)?;
+        let right = self.bind_side(right, expected)?;
+        if left.columns.len() != right.columns.len() {
+            return Err(PlanError::syntax(format!(
+                "each {name} query must have the same number of columns"
+            )));
+        }
+        let qualifier = self.names.fresh(&name.to_lowercase());
+        let names = super::scope::unique_names(left.columns.iter().map(|c| c.name.as_str()));
+        let mut types = Vec::with_capacity(names.len());
+        for (l, r) in left.columns.iter().zip(&right.columns) {
+            types.push(common_type([&l.sql_type, &r.sql_type], name)?);
+        }
+        let columns: Vec<BoundColumn> = left
+            .columns
+            .iter()
+            .zip(names)
+            .zip(types)
+            .map(|((c, unique), sql_type)| BoundColumn {
+                name: c.name.clone(),
+                column: Column::new(Some(qualifier.clone()), unique),
+                sql_type,
+                origin: None,
+            })
+            .collect();
+        let left = self.in_types(left, &columns)?;
+        let right = self.in_types(right, &columns)?;
+        let plan = match op {
+            SetOperator::Union => union_of(left, right, &columns, all)?,
+            SetOperator::Intersect => self.matched(left, right, &columns, JoinType::LeftSemi, all)?,
+            SetOperator::Except | SetOperator::Minus => self.matched(left, right, &columns, JoinType::LeftAnti, all)?,
+        };
+        Ok(Rows { plan, columns })
+    }
+
+    fn bind_side(&mut self, side: &SetExpr, expected: &[SqlType]) -> Result<Rows> {
+        self.bind_set_expr(side, expected)
+    }
+
+    /// A side's rows in the common types, under the common names.
+    fn in_types(&mut self, rows: Rows, columns: &[BoundColumn]) -> Result<LogicalPlan> {
+        let mut exprs = Vec::with_capacity(columns.len());
+        for (from, to) in rows.columns.into_iter().zip(columns) {
+            let value = Typed::new(Expr::Column(from.column), from.sql_type);
+            let value = self.coerce(value, &to.sql_type, Casting::Implicit)?;
+            exprs.push(value.expr.alias_qualified(to.column.relation.clone(), &to.column.name));
+        }
+        Ok(LogicalPlanBuilder::from(rows.plan).project(exprs)?.build()?)
+    }
+
+    /// The left rows that meet, or do not meet, an equal right row; with `all`, one for one.
+    fn matched(
+        &mut self,
+        left: LogicalPlan,
+        right: LogicalPlan,
+        columns: &[BoundColumn],
+        join: JoinType,
+        all: bool,
+    ) -> Result<LogicalPlan> {
+        let values: Vec<Expr> = columns.iter().map(|c| Expr::Column(c.column.clone())).collect();
+        let qualifier = self.names.fresh("other");
+        let mut condition = None;
+        let mut exprs = Vec::with_capacity(columns.len() + 1);
+        for column in columns {
+            let other = Expr::Column(Column::new(Some(qualifier.clone()), &column.column.name));
+            let value = Expr::Column(column.column.clone());
+            exprs.push(
+                value
+                    .clone()
+                    .alias_qualified(Some(qualifier.clone()), &column.column.name),
+            );
+            let same = binary_expr(value, Operator::IsNotDistinctFrom, other);
+            condition = Some(match condition {
+                None => same,
+                Some(so_far) => Expr::and(so_far, same),
+            });
+        }
+        if !all {
+            let left = LogicalPlanBuilder::from(left).distinct()?.build()?;
+            let right = LogicalPlanBuilder::from(right).project(exprs)?.build()?;
+            return join_plans(left, right, join, condition);
+        }
+        // The n-th copy of a row meets the n-th copy on the other side.
+        let copies = self.names.fresh("copy");
+        let copy = Column::new(Some(copies.clone()), "number");
+        let other_copy = Column::new(Some(qualifier.clone()), "copy number");
+        let (left, number) = self.numbered(left, values.clone(), vec![])?;
+        let kept = values.iter().cloned();
+        let left = LogicalPlanBuilder::from(left)
+            .project(
+                kept.chain([number.alias_qualified(Some(copies), "number")])
+                    .collect::<Vec<_>>(),
+            )?
+            .build()?;
+        let (right, number) = self.numbered(right, values.clone(), vec![])?;
+        exprs.push(number.alias_qualified(Some(qualifier), "copy number"));
+        let right = LogicalPlanBuilder::from(right).project(exprs)?.build()?;
+        let same = binary_expr(
+            Expr::Column(copy),
+            Operator::IsNotDistinctFrom,
+            Expr::Column(other_copy),
+        );
+        let condition = condition.map_or(same.clone(), |c| c.and(same));
+        let plan = join_plans(left, right, join, Some(condition))?;
+        Ok(LogicalPlanBuilder::from(plan).project(values)?.build()?)
+    }
+}
+
+/// All rows of both sides, or the distinct ones.
+fn union_of(left: LogicalPlan, right: LogicalPlan, columns: &[BoundColumn], all: bool) -> Result<LogicalPlan> {
+    let union = LogicalPlan::Union(Union::try_new_with_loose_types(vec![Arc::new(left), Arc::new(right)])?);
+    let named = union.schema().columns().into_iter().zip(columns);
+    let exprs: Vec<Expr> = named
+        .map(|(c, out)| Expr::Column(c).alias_qualified(out.column.relation.clone(), &out.column.name))
+        .collect();
+    let plan = LogicalPlanBuilder::from(union).project(exprs)?;
+    Ok(if all { plan.build()? } else { plan.distinct()?.build()? })
+}
+
+fn is_all(quantifier: SetQuantifier) -> Result<bool> {
+    match quantifier {
+        SetQuantifier::All => Ok(true),
+        SetQuantifier::None | SetQuantifier::Distinct => Ok(false),
+        SetQuantifier::ByName | SetQuantifier::AllByName | SetQuantifier::DistinctByName => Err(
+            PlanError::unsupported("UNION BY NAME", "List the columns in one order."),
+        ),
+    }
+}

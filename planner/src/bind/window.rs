@@ -1,0 +1,221 @@
+//! Window functions: `f(...) OVER (...)`.
+
+use datafusion::common::Column;
+use datafusion::logical_expr::expr::{Sort, WindowFunction, WindowFunctionParams};
+use datafusion::logical_expr::{Cast, Expr, LogicalPlan, LogicalPlanBuilder, WindowFrame, WindowFunctionDefinition};
+use highwater_types::{SqlError, SqlState, SqlType};
+use sqlparser::ast::{self, NamedWindowExpr, WindowSpec, WindowType};
+
+use super::aggregate::{Rewrite, precompute};
+use super::function::{Call, null_treatment, undefined_function};
+use super::scope::fold;
+use super::{Binder, ExprCx, Typed};
+use crate::error::{PlanError, Result};
+
+/// A window, with what named windows it builds on put in.
+struct Window<'w> {
+    partition_by: &'w [ast::Expr],
+    order_by: &'w [ast::OrderByExpr],
+    frame: Option<&'w ast::WindowFrame>,
+}
+
+impl Binder<'_> {
+    pub(crate) fn bind_window_call(
+        &mut self,
+        call: &Call<'_>,
+        over: &WindowType,
+        cx: &mut ExprCx<'_>,
+    ) -> Result<Typed> {
+        if cx.in_aggregate {
+            return Err(PlanError::Value(SqlError::new(
+                SqlState::GROUPING_ERROR,
+                "aggregate function calls cannot contain window function calls",
+            )));
+        }
+        if !cx.place.allows_windows() {
+            return Err(PlanError::WindowNotAllowed { place: cx.place.name() });
+        }
+        let definition = self.window_definition(call)?;
+        let windows = cx.windows;
+        let window = resolve(over, windows)?;
+        let args = self.aggregate_args(call, cx)?;
+        let mut partition_by = Vec::with_capacity(window.partition_by.len());
+        for expr in window.partition_by {
+            let typed = self.bind_expr(expr, cx)?;
+            partition_by.push(self.settle(typed)?.expr);
+        }
+        let mut order_by = self.bind_sort(window.order_by, cx)?;
+        let filter = match call.filter {
+            Some(filter) => Some(Box::new(self.bind_condition(filter, "FILTER", cx)?)),
+            None => None,
+        };
+        let frame = match window.frame {
+            Some(frame) => WindowFrame::try_from(frame.clone()).map_err(invalid_frame)?,
+            None => WindowFrame::new((!order_by.is_empty()).then_some(false)),
+        };
+        frame.regularize_order_bys(&mut order_by).map_err(invalid_frame)?;
+        let typed = self.with_argument_types(&call.name, args, cx, |args| {
+            Expr::WindowFunction(Box::new(WindowFunction {
+                fun: definition.clone(),
+                params: WindowFunctionParams {
+                    args,
+                    partition_by: partition_by.clone(),
+                    order_by: order_by.clone(),
+                    window_frame: frame.clone(),
+                    filter: filter.clone(),
+                    null_treatment: null_treatment(call.null_treatment),
+                    distinct: call.distinct,
+                },
+            }))
+        })?;
+        as_bigint(typed, cx)
+    }
+
+    fn window_definition(&self, call: &Call<'_>) -> Result<WindowFunctionDefinition> {
+        if let Some(window) = self.state.window_functions().get(&call.name) {
+            return Ok(WindowFunctionDefinition::WindowUDF(window.clone()));
+        }
+        if let Some(aggregate) = self.state.aggregate_functions().get(&call.name) {
+            if call.distinct {
+                return Err(PlanError::unsupported(
+                    "DISTINCT in a window function",
+                    "Use a subquery.",
+                ));
+            }
+            return Ok(WindowFunctionDefinition::AggregateUDF(aggregate.clone()));
+        }
+        match self.find_scalar(&call.name) {
+            Some(_) => Err(PlanError::WrongObject {
+                message: format!(
+                    "OVER specified, but {} is not a window function nor an aggregate function",
+                    call.name
+                ),
+                hint: None,
+            }),
+            None => Err(undefined_function(&call.name, &[])),
+        }
+    }
+}
+
+/// DataFusion counts rows in unsigned integers; PostgreSQL in bigint.
+fn as_bigint(typed: Typed, cx: &ExprCx<'_>) -> Result<Typed> {
+    use datafusion::logical_expr::ExprSchemable;
+    match typed.expr.get_type(&cx.schema)? {
+        arrow::datatypes::DataType::UInt64 => {
+            let cast = Cast::new(Box::new(typed.expr), arrow::datatypes::DataType::Int64);
+            Ok(Typed::new(Expr::Cast(cast), SqlType::Int8))
+        }
+        _ => Ok(typed),
+    }
+}
+
+fn invalid_frame(error: datafusion::common::DataFusionError) -> PlanError {
+    PlanError::Value(SqlError::new(SqlState("42P20"), error.strip_backtrace()))
+}
+
+/// The window that OVER means.
+fn resolve<'w>(over: &'w WindowType, named: &'w [ast::NamedWindowDefinition]) -> Result<Window<'w>> {
+    match over {
+        WindowType::NamedWindow(name) => resolve_name(name, named, 0),
+        WindowType::WindowSpec(spec) => resolve_spec(spec, named, 0),
+    }
+}
+
+fn resolve_name<'w>(name: &ast::Ident, named: &'w [ast::NamedWindowDefinition], depth: usize) -> Result<Window<'w>> {
+    let found = named.iter().find(|definition| fold(&definition.0) == fold(name));
+    match found {
+        Some(definition) if depth <= named.len() => match &definition.1 {
+            NamedWindowExpr::NamedWindow(other) => resolve_name(other, named, depth + 1),
+            NamedWindowExpr::WindowSpec(spec) => resolve_spec(spec, named, depth + 1),
+        },
+        _ => Err(PlanError::UndefinedObject {
+            kind: "window",
+            name: fold(name),
+        }),
+    }
+}
+
+fn resolve_spec<'w>(spec: &'w WindowSpec, named: &'w [ast::NamedWindowDefinition], depth: usize) -> Result<Window<'w>> {
+    let base = match &spec.window_name {
+        Some(name) => Some(resolve_name(name, named, depth + 1)?),
+        None => None,
+    };
+    let base_partition = base.as_ref().map_or(&[] as &[ast::Expr], |b| b.partition_by);
+    let base_order = base.as_ref().map_or(&[] as &[ast::OrderByExpr], |b| b.order_by);
+    Ok(Window {
+        partition_by: if spec.partition_by.is_empty() {
+            base_partition
+        } else {
+            &spec.partition_by
+        },
+        order_by: if spec.order_by.is_empty() {
+            base_order
+        } else {
+            &spec.order_by
+        },
+        frame: spec.window_frame.as_ref().or_else(|| base.and_then(|b| b.frame)),
+    })
+}
+
+/// Computes the window functions among `exprs` and puts their columns in their place.
+pub(crate) fn compute_windows(
+    binder: &mut Binder<'_>,
+    plan: LogicalPlan,
+    exprs: &mut [&mut Expr],
+) -> Result<LogicalPlan> {
+    let mut calls = Vec::new();
+    for expr in exprs.iter() {
+        super::aggregate::collect(expr, |e| matches!(e, Expr::WindowFunction(_)), &mut calls)?;
+    }
+    if calls.is_empty() {
+        return Ok(plan);
+    }
+    // What a window looks at becomes columns, so that no two windows are told apart only by a cast.
+    let (plan, computed) = precompute(binder, plan, calls.iter().flat_map(window_inputs))?;
+    let mut rewrite = Rewrite::default();
+    let mut windows = Vec::new();
+    for call in calls {
+        let over_columns = over_columns(&call, &computed)?;
+        let column = Column::from_name(over_columns.schema_name().to_string());
+        rewrite.insert(call, Expr::Column(column));
+        if !windows.contains(&over_columns) {
+            windows.push(over_columns);
+        }
+    }
+    let plan = LogicalPlanBuilder::window_plan(plan, windows)?;
+    for expr in exprs.iter_mut() {
+        **expr = rewrite.apply(std::mem::take(*expr))?;
+    }
+    Ok(plan)
+}
+
+/// The expressions that a window call looks at.
+fn window_inputs(call: &Expr) -> Vec<Expr> {
+    let Expr::WindowFunction(window) = call else {
+        return Vec::new();
+    };
+    let params = &window.params;
+    let mut inputs: Vec<Expr> = params.args.clone();
+    inputs.extend(params.partition_by.iter().cloned());
+    inputs.extend(params.order_by.iter().map(|s| s.expr.clone()));
+    inputs.extend(params.filter.iter().map(|f| f.as_ref().clone()));
+    inputs
+}
+
+/// A window call over columns.
+fn over_columns(call: &Expr, computed: &Rewrite) -> Result<Expr> {
+    let Expr::WindowFunction(window) = call else {
+        return Err(PlanError::internal("a window function expected"));
+    };
+    let mut window = window.clone();
+    let params = &mut window.params;
+    params.args = params.args.iter().map(|e| computed.whole(e)).collect();
+    params.partition_by = params.partition_by.iter().map(|e| computed.whole(e)).collect();
+    params.order_by = params
+        .order_by
+        .iter()
+        .map(|s| Sort::new(computed.whole(&s.expr), s.asc, s.nulls_first))
+        .collect();
+    params.filter = params.filter.as_ref().map(|f| Box::new(computed.whole(f)));
+    Ok(Expr::WindowFunction(window))
+}

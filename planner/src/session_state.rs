@@ -1,0 +1,56 @@
+//! The one [`SessionState`] that plans, optimises and runs everything: PostgreSQL's function library over our types,
+//! and DataFusion's analyzer, optimizer and physical planner with the options below.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex};
+
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::prelude::SessionConfig;
+
+use crate::functions;
+
+/// States are kept by time zone, up to this many zones.
+const KEPT_STATE_COUNT: usize = 64;
+
+static STATES: LazyLock<Mutex<HashMap<String, SessionState>>> = LazyLock::new(Mutex::default);
+
+/// The state for sessions in a time zone.
+pub fn session_state(time_zone: &str) -> SessionState {
+    let mut states = STATES.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    if let Some(state) = states.get(time_zone) {
+        return state.clone();
+    }
+    let state = build(time_zone);
+    if states.len() < KEPT_STATE_COUNT {
+        states.insert(time_zone.to_string(), state.clone());
+    }
+    state
+}
+
+fn build(time_zone: &str) -> SessionState {
+    let mut config = SessionConfig::new().with_target_partitions(1);
+    let options = config.options_mut();
+    options.execution.time_zone = Some(time_zone.to_string());
+    // The binder has resolved every name; a second round of renaming or re-typing would only hide defects.
+    options.optimizer.skip_failed_rules = false;
+    options.optimizer.enable_physical_uncorrelated_scalar_subquery = false;
+    let mut builder = SessionStateBuilder::new_with_default_features().with_config(config);
+    builder
+        .scalar_functions()
+        .get_or_insert_default()
+        .extend(functions::all_scalar());
+    builder
+        .aggregate_functions()
+        .get_or_insert_default()
+        .extend(functions::all_aggregate());
+    builder
+        .window_functions()
+        .get_or_insert_default()
+        .extend(functions::all_window());
+    builder.build()
+}
+
+/// The state shared by reference, for callers that only look.
+pub fn shared_session_state(time_zone: &str) -> Arc<SessionState> {
+    Arc::new(session_state(time_zone))
+}

@@ -1,0 +1,26 @@
+//! From bounded columns to the moment when an operator may let go of state, and to EMIT ON WINDOW CLOSE.
+
+use super::derive::{Bound, Facts};
+use super::plan::{Completion, Release};
+use crate::catalog::EmitMode;
+
+/// When groups by these columns are complete: when their first bounded column is.
+pub(super) fn of_groups(facts: &Facts, group: &[usize], emit: EmitMode) -> Option<Completion> {
+    let (at, bound) = facts.soonest(group)?;
+    Some(Completion {
+        group_column: at,
+        after_us: bound.after_us,
+        sources: bound.sources.clone(),
+        emit_on_close: emit == EmitMode::OnWindowClose,
+    })
+}
+
+/// That rows of an input are released when a column's value is complete.
+pub(super) fn release(input: usize, column: usize, bound: &Bound) -> Release {
+    Release {
+        input,
+        column,
+        after_us: bound.after_us,
+        sources: bound.sources.clone(),
+    }
+}

@@ -1,0 +1,1 @@
+//! Golden plans: queries beside the plan that each is explained by.

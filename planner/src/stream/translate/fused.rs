@@ -1,0 +1,183 @@
+//! Projections and filters: steps of one [`StreamOp::Fused`] node.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use arrow::datatypes::FieldRef;
+use datafusion::logical_expr::utils::{conjunction, split_conjunction};
+use datafusion::logical_expr::{Expr, Filter, LogicalPlan, Projection};
+
+use super::top_n::drop_unused_rank;
+use super::{Built, Translator, schema_of};
+use crate::error::Result;
+use crate::stream::derive::{Bound, Facts};
+use crate::stream::monotone;
+use crate::stream::plan::{Step, StreamNode, StreamOp};
+
+/// One output column of a projection: its expression over the input, and its name, type and metadata.
+#[derive(Debug, Clone)]
+pub(super) struct Computed {
+    pub(super) expr: Expr,
+    pub(super) field: FieldRef,
+}
+
+impl Computed {
+    /// A column of the input as it is.
+    pub(super) fn pass(input: &Built, column: usize) -> Computed {
+        Computed {
+            expr: input.column(column),
+            field: Arc::clone(input.field(column)),
+        }
+    }
+}
+
+impl Translator<'_> {
+    pub(super) fn projection(&mut self, projection: &Projection, input: Built) -> Result<Built> {
+        let below = projection.input.schema();
+        let mut columns = Vec::with_capacity(projection.expr.len());
+        for (expr, field) in projection.expr.iter().zip(projection.schema.fields()) {
+            let expr = self.resolve(expr, below, &input)?;
+            let mut field = Arc::clone(field);
+            // A column under its own name keeps the name it has in the plan.
+            if let Some(at) = input.position(&expr)
+                && at < below.fields().len()
+                && below.field(at).name() == field.name()
+            {
+                field = Arc::new(field.as_ref().clone().with_name(input.field(at).name()));
+            }
+            columns.push(Computed { expr, field });
+        }
+        if columns.is_empty() {
+            columns.push(Computed::pass(&input, 0));
+        }
+        self.project(input, columns)
+    }
+
+    pub(super) fn filter(&mut self, filter: &Filter) -> Result<Built> {
+        if let Some(built) = self.filter_on_rank(filter)? {
+            return Ok(built);
+        }
+        // A scan repeats the conditions that were shown to it.
+        let (input, shown) = match filter.input.as_ref() {
+            LogicalPlan::TableScan(scan) => (self.scan_without_filters(scan)?, scan.filters.as_slice()),
+            other => (self.node(other)?, &[][..]),
+        };
+        let mut conditions: Vec<Expr> = split_conjunction(&filter.predicate).into_iter().cloned().collect();
+        for expr in shown {
+            if !conditions.contains(expr) {
+                conditions.push(expr.clone());
+            }
+        }
+        let schema = filter.input.schema();
+        match conjunction(conditions) {
+            Some(predicate) => {
+                let predicate = self.resolve(&predicate, schema, &input)?;
+                Ok(keep_rows(input, predicate))
+            }
+            None => Ok(input),
+        }
+    }
+
+    /// `input` with these columns instead of its own.
+    pub(super) fn project(&mut self, input: Built, columns: Vec<Computed>) -> Result<Built> {
+        let sources: Vec<Option<usize>> = columns.iter().map(|c| input.position(&c.expr)).collect();
+        if is_identity(&input, &columns, &sources) {
+            return Ok(input);
+        }
+        let mut taken = HashSet::new();
+        let mut fields = Vec::with_capacity(columns.len());
+        for (column, source) in columns.iter().zip(&sources) {
+            let passes = source.is_some_and(|s| input.field(s).name() == column.field.name());
+            let field = if passes && taken.insert(column.field.name().clone()) {
+                Arc::clone(&column.field)
+            } else {
+                self.fresh_field(&column.field)
+            };
+            fields.push(field);
+        }
+        let mut facts = input.facts.project(&sources);
+        for (at, column) in columns.iter().enumerate() {
+            if sources[at].is_none() {
+                facts.bounds[at] = monotone::bound_of(&column.expr, &|expr| self.bound_at(&input, expr));
+            }
+        }
+        let schema = schema_of(fields)?;
+        let exprs: Vec<Expr> = columns.into_iter().map(|c| c.expr).collect();
+        let below = Built {
+            node: drop_unused_rank(without_selection(input.node), &exprs)?,
+            facts: input.facts,
+        };
+        Ok(fuse(below, Step::Project(exprs, Arc::clone(&schema)), schema, facts))
+    }
+
+    fn bound_at(&self, input: &Built, expr: &Expr) -> Option<Bound> {
+        input.position(expr).and_then(|at| input.facts.bounds[at].clone())
+    }
+}
+
+/// The rows of `input` where `predicate` is true.
+pub(super) fn keep_rows(input: Built, predicate: Expr) -> Built {
+    let schema = Arc::clone(input.schema());
+    let facts = input.facts.clone();
+    fuse(input, Step::Filter(predicate), schema, facts)
+}
+
+/// `input` with one step more, in the node that has its other stateless steps.
+pub(super) fn fuse(input: Built, step: Step, schema: datafusion::common::DFSchemaRef, facts: Facts) -> Built {
+    let (mut steps, inputs) = match Arc::unwrap_or_clone(input.node) {
+        StreamNode {
+            op: StreamOp::Fused(steps),
+            inputs,
+            ..
+        } => (steps, inputs),
+        other => (Vec::new(), vec![Arc::new(other)]),
+    };
+    steps.push(step);
+    Built::new(StreamOp::Fused(steps), inputs, schema, facts)
+}
+
+/// The node without the projection at its end, when that only selects columns: the next projection names the same
+/// columns below it.
+fn without_selection(node: Arc<StreamNode>) -> Arc<StreamNode> {
+    let StreamOp::Fused(steps) = &node.op else {
+        return node;
+    };
+    let Some((Step::Project(exprs, schema), earlier)) = steps.split_last() else {
+        return node;
+    };
+    let selects = exprs
+        .iter()
+        .zip(schema.fields())
+        .all(|(expr, field)| matches!(expr, Expr::Column(column) if column.name == *field.name()));
+    let before = earlier.iter().rev().find_map(|step| match step {
+        Step::Project(_, schema) => Some(Arc::clone(schema)),
+        Step::Filter(_) | Step::Window(_) => None,
+    });
+    match (selects, earlier.is_empty(), before) {
+        (true, true, _) => Arc::clone(&node.inputs[0]),
+        // The schema after a window step is known only with that step's input; leave those alone.
+        (true, false, Some(schema)) if !earlier.iter().any(|s| matches!(s, Step::Window(_))) => Arc::new(StreamNode {
+            op: StreamOp::Fused(earlier.to_vec()),
+            inputs: node.inputs.clone(),
+            schema,
+            properties: Default::default(),
+        }),
+        (true, false, None) if !earlier.iter().any(|s| matches!(s, Step::Window(_))) => Arc::new(StreamNode {
+            op: StreamOp::Fused(earlier.to_vec()),
+            inputs: node.inputs.clone(),
+            schema: Arc::clone(&node.inputs[0].schema),
+            properties: Default::default(),
+        }),
+        _ => node,
+    }
+}
+
+/// Whether a projection changes nothing but names.
+fn is_identity(input: &Built, columns: &[Computed], sources: &[Option<usize>]) -> bool {
+    columns.len() == input.width()
+        && sources.iter().enumerate().all(|(at, source)| *source == Some(at))
+        && columns
+            .iter()
+            .enumerate()
+            .all(|(at, c)| c.field.metadata() == input.field(at).metadata())
+}

@@ -1,0 +1,133 @@
+//! What no operator of its own maintains: the general operator, with a batch plan over whole partitions.
+
+use std::sync::Arc;
+
+use datafusion::logical_expr::{self as logical, Expr, LogicalPlan, LogicalPlanBuilder, Window};
+
+use super::aggregate::grouped_facts;
+use super::{Built, Translator, schema_of};
+use crate::context::{RelationSource, ScanTarget};
+use crate::error::{PlanError, Result};
+use crate::stream::completion;
+use crate::stream::derive::Facts;
+use crate::stream::plan::{General, Release, StateBound, StreamOp};
+
+impl Translator<'_> {
+    /// Aggregates, at least one of which has no accumulator of its own. `group` and `calls` are over `input`.
+    pub(super) fn general_aggregate(
+        &mut self,
+        aggregate: &logical::Aggregate,
+        input: Built,
+        group: Vec<Expr>,
+        calls: Vec<Expr>,
+    ) -> Result<Built> {
+        let group_count = group.len();
+        let (input, partition) = self.with_columns(input, &group)?;
+        let mut distinct = partition.clone();
+        distinct.dedup();
+        if distinct.len() != partition.len() {
+            return Err(PlanError::internal("a column is grouped by twice"));
+        }
+        let group = partition.iter().map(|c| input.column(*c)).collect();
+        let plan = logical::Aggregate::try_new(Arc::new(scan_of(&input)?), group, calls)?;
+        let mut fields: Vec<_> = partition.iter().map(|c| input.field(*c).clone()).collect();
+        for field in &aggregate.schema.fields()[group_count..] {
+            fields.push(self.fresh_field(field));
+        }
+        let mut facts = grouped_facts(&input.facts, &partition, fields.len(), None);
+        if input.facts.append_only
+            && let Some(closed) = partition.iter().position(|c| input.facts.closed.contains(c))
+        {
+            facts.append_only = true;
+            facts.settled = true;
+            facts.closed = facts.family_of(closed);
+        }
+        let general = General {
+            output_partition: (0..group_count).collect(),
+            partition,
+            plan: LogicalPlan::Aggregate(plan),
+        };
+        self.general(input, general, schema_of(fields)?, facts)
+    }
+
+    pub(super) fn window_functions(&mut self, window: &Window) -> Result<Built> {
+        let input = self.node(&window.input)?;
+        let below = window.input.schema();
+        let width = below.fields().len();
+        let exprs = window
+            .window_expr
+            .iter()
+            .map(|e| self.resolve(e, below, &input))
+            .collect::<Result<Vec<_>>>()?;
+        let (input, partition) = self.with_columns(input, &common_partition(&exprs))?;
+        let plan = Window::try_new(exprs, Arc::new(scan_of(&input)?))?;
+        let mut fields = input.schema().fields().to_vec();
+        for field in &window.schema.fields()[width..] {
+            fields.push(self.fresh_field(field));
+        }
+        let mut facts = input.facts.within_partitions(&partition);
+        facts.bounds.resize(fields.len(), None);
+        let input_width = input.width();
+        let general = General {
+            output_partition: partition.clone(),
+            partition,
+            plan: LogicalPlan::Window(plan),
+        };
+        let built = self.general(input, general, schema_of(fields)?, facts)?;
+        let mut columns: Vec<usize> = (0..width).collect();
+        columns.extend(input_width..built.width());
+        self.keep_columns(built, &columns)
+    }
+
+    fn general(
+        &mut self,
+        input: Built,
+        general: General,
+        schema: datafusion::common::DFSchemaRef,
+        facts: Facts,
+    ) -> Result<Built> {
+        let (state, release) = state_of(&input, &general.partition);
+        Ok(Built::new(StreamOp::General(general), vec![input.node], schema, facts).with_state(state, release))
+    }
+}
+
+fn state_of(input: &Built, partition: &[usize]) -> (StateBound, Vec<Release>) {
+    if let Some((at, bound)) = input.facts.soonest(partition) {
+        let release = completion::release(0, partition[at], bound);
+        return (StateBound::Watermark(bound.sources.clone()), vec![release]);
+    }
+    let text = if partition.is_empty() {
+        "keeps all rows it reads, in one partition; PARTITION BY or GROUP BY window_end would bound it"
+    } else {
+        "keeps all rows it reads; PARTITION BY or GROUP BY window_end would bound it"
+    };
+    (StateBound::Unbounded(text.to_string()), Vec::new())
+}
+
+/// The plan that stands for the rows of the partitions in hand.
+fn scan_of(input: &Built) -> Result<LogicalPlan> {
+    let schema = Arc::clone(input.schema().inner());
+    let source = RelationSource::new(ScanTarget::Placeholder(General::INPUT), schema);
+    Ok(LogicalPlanBuilder::scan(General::INPUT, Arc::new(source), None)?.build()?)
+}
+
+/// The expressions that every one of these window functions partitions by.
+fn common_partition(functions: &[Expr]) -> Vec<Expr> {
+    let partitions: Vec<&[Expr]> = functions
+        .iter()
+        .map(|expr| match expr {
+            Expr::WindowFunction(function) => function.params.partition_by.as_slice(),
+            _ => &[],
+        })
+        .collect();
+    let Some((first, others)) = partitions.split_first() else {
+        return Vec::new();
+    };
+    let mut common: Vec<Expr> = Vec::new();
+    for expr in *first {
+        if others.iter().all(|o| o.contains(expr)) && !common.contains(expr) {
+            common.push(expr.clone());
+        }
+    }
+    common
+}

@@ -1,0 +1,92 @@
+//! EMIT ON WINDOW CLOSE. Aggregates by a window's bounds emit on close by themselves; rows that carry a window's end
+//! without being settled are held back until it is reached. Where neither is possible, the view is refused.
+
+use datafusion::logical_expr::LogicalPlan;
+
+use super::fused::keep_rows;
+use super::{Built, Translator};
+use crate::error::{PlanError, Result};
+use crate::stream::derive::Facts;
+use crate::stream::plan::{StateBound, StreamOp};
+
+impl Translator<'_> {
+    /// The rows of a plan, each once and for good when its window closes.
+    pub(super) fn held(&mut self, plan: &LogicalPlan) -> Result<Built> {
+        let before = (self.names.clone(), self.families);
+        let built = self.node(plan)?;
+        if built.facts.settled {
+            return Ok(built);
+        }
+        if let Some(held) = hold(built)? {
+            return Ok(held);
+        }
+        (self.names, self.families) = before;
+        match plan {
+            LogicalPlan::Projection(projection) => {
+                let input = self.held(&projection.input)?;
+                self.projection(projection, input)
+            }
+            LogicalPlan::Filter(filter) => {
+                let input = self.held(&filter.input)?;
+                let predicate = self.resolve(&filter.predicate, filter.input.schema(), &input)?;
+                Ok(keep_rows(input, predicate))
+            }
+            LogicalPlan::SubqueryAlias(alias) => self.held(&alias.input),
+            LogicalPlan::Sort(sort) if sort.fetch.is_none() => self.held(&sort.input),
+            _ => Err(self.never_closes()),
+        }
+    }
+
+    fn never_closes(&self) -> PlanError {
+        let windowed = self.unbounded_windows.iter().find_map(|id| self.catalog.relation(*id));
+        if let Some(relation) = windowed {
+            let append_only = if relation.append_only { "" } else { " and APPEND ONLY" };
+            return PlanError::unsupported(
+                format!(
+                    "EMIT ON WINDOW CLOSE over \"{}\", which has no watermark",
+                    relation.display_name()
+                ),
+                format!("Declare WATERMARK FOR its time column{append_only}, or leave EMIT ON WINDOW CLOSE out."),
+            );
+        }
+        if self.windows == 0 {
+            return PlanError::unsupported(
+                "EMIT ON WINDOW CLOSE without a window",
+                "Group by window_end of TUMBLE or HOP over a source with a WATERMARK, or leave EMIT ON WINDOW CLOSE \
+                 out.",
+            );
+        }
+        PlanError::unsupported(
+            "EMIT ON WINDOW CLOSE of rows that may change after their window has closed",
+            "Group, partition and join by window_end, and join tables with FOR SYSTEM_TIME AS OF PROCTIME().",
+        )
+    }
+}
+
+/// Rows of `input` once the end of their window is reached; `None` when they have no such column.
+fn hold(input: Built) -> Result<Option<Built>> {
+    let ends = (0..input.width()).filter(|c| {
+        let bound = input.facts.bounds[*c].as_ref();
+        bound.is_some_and(|b| b.after_us <= 0)
+    });
+    let Some(column) = ends.min_by_key(|c| input.facts.bounds[*c].as_ref().map(|b| b.sources.len())) else {
+        return Ok(None);
+    };
+    let sources = input.facts.bounds[column]
+        .as_ref()
+        .map(|b| b.sources.clone())
+        .unwrap_or_default();
+    let facts = Facts {
+        append_only: true,
+        closed: input.facts.family_of(column),
+        settled: true,
+        ..input.facts.clone()
+    };
+    let op = StreamOp::HoldUntil {
+        column,
+        sources: sources.clone(),
+    };
+    let schema = input.schema().clone();
+    let held = Built::new(op, vec![input.node], schema, facts);
+    Ok(Some(held.with_state(StateBound::Watermark(sources), Vec::new())))
+}

@@ -1,0 +1,105 @@
+//! TUMBLE and HOP: a stateless step.
+
+use std::sync::Arc;
+
+use super::fused::{Computed, fuse};
+use super::{Built, Translator, schema_of};
+use crate::error::Result;
+use crate::stream::plan::{Step, WindowKind};
+use crate::window::{WINDOW_END, WINDOW_START, WindowNode};
+
+impl Translator<'_> {
+    pub(super) fn window_assignment(&mut self, window: &WindowNode) -> Result<Built> {
+        self.windows += 1;
+        let built = self.node(&window.input)?;
+        // Only the logical node's columns, so that the bounds come right after them.
+        let width = window.input.schema().fields().len();
+        let built = self.keep_columns(built, &(0..width).collect::<Vec<_>>())?;
+        let built = self.without_bound_names(built)?;
+        let assign = window.assign.clone();
+        let mut facts = built.facts.clone();
+        let family = self.fresh_family();
+        let end = facts.bounds[assign.time_column]
+            .as_ref()
+            .map(|time| time.window_end(assign.slide_us, assign.offset_us, family));
+        if end.is_none() {
+            self.unbounded_windows.extend(sources_below(&built));
+        }
+        facts.bounds.push(end.as_ref().map(|end| end.earlier(assign.size_us)));
+        facts.bounds.push(end);
+        if assign.kind == WindowKind::Hop
+            && let Some(key) = &mut facts.key
+        {
+            key.push(width);
+        }
+        let time = built.field(assign.time_column);
+        let mut fields = built.schema().fields().to_vec();
+        for name in [WINDOW_START, WINDOW_END] {
+            fields.push(Arc::new(time.as_ref().clone().with_name(name).with_nullable(true)));
+        }
+        let schema = schema_of(fields)?;
+        let built = fuse(built, Step::Window(assign), schema, facts);
+        self.with_unique_bound_names(built)
+    }
+
+    /// The step makes columns called window_start and window_end; its input may not have them yet.
+    fn without_bound_names(&mut self, built: Built) -> Result<Built> {
+        if !(0..built.width()).any(|c| is_bound_name(built.field(c).name())) {
+            return Ok(built);
+        }
+        let columns = (0..built.width())
+            .map(|c| {
+                let mut pass = Computed::pass(&built, c);
+                if is_bound_name(pass.field.name()) {
+                    let name = self.fresh_name(&format!("inner_{}", pass.field.name()));
+                    pass.field = Arc::new(pass.field.as_ref().clone().with_name(name));
+                }
+                pass
+            })
+            .collect();
+        self.project_renaming(built, columns)
+    }
+
+    /// The first windows of a plan keep the names of their bounds; further ones get others.
+    fn with_unique_bound_names(&mut self, built: Built) -> Result<Built> {
+        let start = built.width() - 2;
+        let names = [self.fresh_name(WINDOW_START), self.fresh_name(WINDOW_END)];
+        if names == [WINDOW_START, WINDOW_END] {
+            return Ok(built);
+        }
+        let columns = (0..built.width())
+            .map(|c| {
+                let mut pass = Computed::pass(&built, c);
+                if c >= start {
+                    pass.field = Arc::new(pass.field.as_ref().clone().with_name(&names[c - start]));
+                }
+                pass
+            })
+            .collect();
+        self.project_renaming(built, columns)
+    }
+
+    /// All columns of `built`, some under other names; the names are unique already.
+    fn project_renaming(&mut self, built: Built, columns: Vec<Computed>) -> Result<Built> {
+        let facts = built.facts.clone();
+        let schema = schema_of(columns.iter().map(|c| Arc::clone(&c.field)).collect())?;
+        let step = Step::Project(columns.into_iter().map(|c| c.expr).collect(), Arc::clone(&schema));
+        Ok(fuse(built, step, schema, facts))
+    }
+}
+
+fn is_bound_name(name: &str) -> bool {
+    name == WINDOW_START || name == WINDOW_END
+}
+
+fn sources_below(built: &Built) -> Vec<highwater_types::RelationId> {
+    let mut found = Vec::new();
+    let mut open = vec![&built.node];
+    while let Some(node) = open.pop() {
+        if let crate::stream::plan::StreamOp::Input { relation, .. } = &node.op {
+            found.push(*relation);
+        }
+        open.extend(&node.inputs);
+    }
+    found
+}
