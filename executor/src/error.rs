@@ -2,7 +2,7 @@
 
 use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
-use highwater_types::{DeltaError, SqlError, SqlState};
+use highwater_types::{DeltaError, Epoch, RelationId, SqlError, SqlState};
 use thiserror::Error;
 
 /// An error of the executor.
@@ -33,6 +33,14 @@ pub enum ExecError {
         /// The row.
         row: String,
     },
+    /// An operator was asked for what it cannot do.
+    #[error("operator {operator} does not support {construct}")]
+    Unsupported {
+        /// Which operator.
+        operator: &'static str,
+        /// What it cannot do.
+        construct: String,
+    },
     /// An operator panicked; its view has failed.
     #[error("operator {operator} panicked: {message}")]
     Panic {
@@ -40,6 +48,34 @@ pub enum ExecError {
         operator: String,
         /// The panic's message.
         message: String,
+    },
+    /// The epoch's rows have been merged away.
+    #[error("rows as of epoch {epoch} are no longer kept: the oldest that are is {oldest}")]
+    Expired {
+        /// What was to be read.
+        epoch: Epoch,
+        /// What can be read.
+        oldest: Epoch,
+    },
+    /// A view that this one reads has failed, so its rows are not right either.
+    #[error("view {view}, which it reads, has failed")]
+    Upstream {
+        /// The view that it reads.
+        view: RelationId,
+    },
+    /// A dataflow was to start at an epoch that is over.
+    #[error("a dataflow cannot start at epoch {at}: epoch {last} has begun")]
+    StartsLate {
+        /// Where it was to start.
+        at: Epoch,
+        /// The newest epoch.
+        last: Epoch,
+    },
+    /// The worker threads could not be started.
+    #[error("the workers could not be started: {reason}")]
+    Start {
+        /// Why.
+        reason: String,
     },
 }
 
@@ -49,10 +85,17 @@ impl From<ExecError> for SqlError {
             ExecError::DataFusion(source) => return sql_error(source),
             ExecError::Arrow(source) => return arrow_error(source),
             ExecError::Delta(DeltaError::Arrow(source)) => return arrow_error(source),
+            ExecError::Unsupported { .. } => {
+                return SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, error.to_string())
+                    .with_hint("Write the query without it, or compute it in a SELECT over the view.");
+            }
             ExecError::Delta(DeltaError::WeightCount { .. })
             | ExecError::State { .. }
             | ExecError::MissingRow { .. }
-            | ExecError::Panic { .. } => SqlState::INTERNAL_ERROR,
+            | ExecError::Panic { .. }
+            | ExecError::StartsLate { .. }
+            | ExecError::Start { .. } => SqlState::INTERNAL_ERROR,
+            ExecError::Expired { .. } | ExecError::Upstream { .. } => SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
         };
         SqlError::new(state, error.to_string())
     }

@@ -1,8 +1,26 @@
 //! Views as timely dataflows: operators over changing inputs, the workers that run them, the collections they
 //! fill, and snapshot queries over those.
 
+pub mod batch;
+mod chunk;
+mod collection;
+mod driver;
 mod error;
+mod exchange;
+mod flow;
+mod hashing;
 pub mod op;
+mod projection;
+mod render;
+mod runtime;
+mod sink;
 pub mod state;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+mod view_flow;
+mod worker;
 
+pub use collection::Collection;
 pub use error::{ExecError, sql_error};
+pub use projection::Projection;
+pub use runtime::{DataflowSpec, Report, Runtime, RuntimeHandle};

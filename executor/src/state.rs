@@ -6,7 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, RecordBatch, UInt32Array};
+use arrow::compute::take_record_batch;
+use arrow::error::ArrowError;
 
 /// Takes what changed since the last save.
 #[derive(Debug, Default, Clone)]
@@ -43,6 +45,32 @@ impl StateReader {
     /// All batches of a part, in the order in which they were saved. A second read finds nothing.
     pub fn read(&mut self, part: &str) -> Vec<RecordBatch> {
         self.parts.remove(part).unwrap_or_default()
+    }
+
+    /// Deals the rows out to `workers`: `worker_of` says for each row of a batch whose it is.
+    ///
+    /// # Errors
+    /// When rows cannot be picked from a batch.
+    pub fn split(
+        self,
+        workers: usize,
+        worker_of: impl Fn(&RecordBatch) -> Vec<usize>,
+    ) -> Result<Vec<StateReader>, ArrowError> {
+        let mut readers = vec![StateReader::default(); workers];
+        for (part, batches) in self.parts {
+            for batch in batches {
+                let owners = worker_of(&batch);
+                for (worker, reader) in readers.iter_mut().enumerate() {
+                    let rows = (0..batch.num_rows()).filter(|row| owners[*row] == worker);
+                    let rows = UInt32Array::from_iter_values(rows.map(|row| row as u32));
+                    if !rows.is_empty() {
+                        let picked = take_record_batch(&batch, &rows)?;
+                        reader.parts.entry(part.clone()).or_default().push(picked);
+                    }
+                }
+            }
+        }
+        Ok(readers)
     }
 
     /// The sum of several workers' saves, oldest first.

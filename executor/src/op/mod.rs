@@ -3,7 +3,29 @@
 //!
 //! [`Operator`] is the contract. `driver.rs`, alone, knows timely's capabilities and frontiers, and calls it.
 
+mod aggregate;
+mod expression;
+mod fused;
+mod general;
+mod hold_until;
+mod join;
+mod keys;
+mod rows;
+mod temporal_join;
+mod top_n;
+
+use std::sync::Arc;
+
+use datafusion::execution::SessionState;
 use highwater_types::{Delta, Fault, Tick};
+
+pub use aggregate::AggregateOp;
+pub use fused::FusedOp;
+pub use general::GeneralOp;
+pub use hold_until::HoldUntilOp;
+pub use join::JoinOp;
+pub use temporal_join::TemporalJoinOp;
+pub use top_n::TopNOp;
 
 use crate::ExecError;
 use crate::state::{StateReader, StateWriter};
@@ -11,8 +33,33 @@ use crate::state::{StateReader, StateWriter};
 /// Which input of an operator changes arrive on, from 0.
 pub type InputIndex = usize;
 
+/// What an operator is built from besides its plan node.
+#[derive(Debug, Clone)]
+pub struct OpContext {
+    /// Functions, time zone and planner, for expressions and batch plans.
+    pub session: Arc<SessionState>,
+    /// Whether this worker is the one that answers for rows that belong to nobody: the row of an aggregate
+    /// over no input. True for exactly one worker.
+    pub owns_global: bool,
+}
+
+/// How the rows of an input must be spread over workers for an operator to be right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Distribution {
+    /// In any way.
+    Any,
+    /// Rows equal in these columns (NULL equals NULL) on one worker. Both inputs of a join spread alike.
+    Keys(Vec<usize>),
+    /// All on the worker that [`OpContext::owns_global`].
+    Single,
+}
+
 /// A relational operator over changing inputs.
 pub trait Operator {
+    /// How the rows of an input must be spread over workers. What [`Operator::save`] writes follows the same
+    /// rule: under [`Distribution::Keys`] of n columns, the first n columns of every part are those keys.
+    fn distribution(&self, input: InputIndex) -> Distribution;
+
     /// Takes in changes of the open epoch on one input; may ship output of that epoch already (a join does, an
     /// aggregate waits). Within an epoch changes come in any order and any cut; only their sum counts.
     ///

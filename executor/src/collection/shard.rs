@@ -1,0 +1,433 @@
+//! [`Shard`]: one worker's part of a collection. One writer at a time appends segments and lets rows go; readers
+//! take the list of segments with one atomic load and never wait for the writer. Only look-ups by key, which use
+//! the index, take a lock, for as long as it takes to find the candidates.
+//!
+//! The index is built when it is first needed, by a retraction or a look-up; from then on it is kept current. A
+//! shard that only grows never pays for it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use arc_swap::ArcSwap;
+use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
+use arrow::compute::take;
+use arrow::datatypes::SchemaRef;
+use arrow::row::Rows;
+use highwater_types::{Delta, Epoch, RowKeys};
+
+use super::index::{Gone, RowIndex};
+use super::merge::SegmentList;
+use super::segment::{Births, Ordinals, Segment};
+use crate::ExecError;
+use crate::hashing::{Purpose, hash_rows};
+
+/// How many rows that no reader can see any more are cleared away at an application at most.
+const EXPIRE_LIMIT: usize = 64 * 1024;
+/// How many retractions are looked up at a time.
+const RETRACT_ROWS: usize = 8192;
+/// How many rows of one hash are compared with a retraction at first; eight times as many each further time.
+const FIRST_CANDIDATES: usize = 4;
+
+/// What all shards of a collection have in common.
+#[derive(Debug)]
+pub(super) struct Layout {
+    pub(super) schema: SchemaRef,
+    pub(super) key: Option<Vec<usize>>,
+    /// The columns that the index hashes: the key's, or all.
+    indexed: Vec<usize>,
+    row_keys: OnceLock<RowKeys>,
+    index_keys: OnceLock<RowKeys>,
+}
+
+impl Layout {
+    /// For rows of `schema`, unique by `key` when there is one.
+    pub(super) fn new(schema: SchemaRef, key: Option<Vec<usize>>) -> Layout {
+        let indexed = key.clone().unwrap_or_else(|| (0..schema.fields().len()).collect());
+        Layout {
+            schema,
+            key,
+            indexed,
+            row_keys: OnceLock::new(),
+            index_keys: OnceLock::new(),
+        }
+    }
+
+    /// Encodes whole rows.
+    fn encode_rows(&self, columns: &[ArrayRef]) -> Result<Rows, ExecError> {
+        Ok(keys(&self.row_keys, || Ok(RowKeys::try_new(&self.schema)?))?.encode(columns)?)
+    }
+
+    /// Encodes the indexed columns.
+    pub(super) fn encode_index_keys(&self, columns: &[ArrayRef]) -> Result<Rows, ExecError> {
+        let make = || Ok(RowKeys::try_new(&Arc::new(self.schema.project(&self.indexed)?))?);
+        Ok(keys(&self.index_keys, make)?.encode(columns)?)
+    }
+
+    fn indexed_columns(&self, batch: &RecordBatch) -> Vec<ArrayRef> {
+        self.indexed.iter().map(|c| Arc::clone(batch.column(*c))).collect()
+    }
+
+    fn hash(&self, batch: &RecordBatch, hashes: &mut Vec<u64>) -> Result<(), ExecError> {
+        hash_rows(&self.indexed_columns(batch), batch.num_rows(), Purpose::Index, hashes)
+    }
+}
+
+fn keys(cell: &OnceLock<RowKeys>, make: impl FnOnce() -> Result<RowKeys, ExecError>) -> Result<&RowKeys, ExecError> {
+    if let Some(keys) = cell.get() {
+        return Ok(keys);
+    }
+    let made = make()?;
+    Ok(cell.get_or_init(|| made))
+}
+
+/// One worker's rows.
+#[derive(Debug, Default)]
+pub(super) struct Shard {
+    segments: ArcSwap<SegmentList>,
+    index: RwLock<Option<RowIndex>>,
+    writer: Mutex<Writer>,
+}
+
+#[derive(Debug, Default)]
+struct Writer {
+    next_ordinal: u64,
+}
+
+/// A row that may be one that is looked for: its ordinal, and which row of the wanted ones it may be.
+type Candidate = (u64, u32);
+
+impl Shard {
+    /// The segments there are now.
+    pub(super) fn segments(&self) -> Arc<SegmentList> {
+        self.segments.load_full()
+    }
+
+    /// Applies a delta with the layout's columns. Insertions come first, so that a row may come and go in one delta.
+    /// Versions that went at or before `oldest` may be dropped.
+    ///
+    /// # Errors
+    /// When a row is retracted that is not there.
+    pub(super) fn apply(&self, layout: &Layout, epoch: Epoch, delta: &Delta, oldest: u64) -> Result<(), ExecError> {
+        let mut writer = self.writer();
+        let mut list = SegmentList::clone(&self.segments.load());
+        self.expire(layout, &mut list, oldest)?;
+        let inserted = additions(delta)?;
+        if inserted.num_rows() > 0 {
+            self.append(layout, &mut writer, list, epoch, inserted, oldest)?;
+        } else {
+            self.segments.store(Arc::new(list));
+        }
+        if let Some((batch, counts)) = retractions(delta)? {
+            self.ensure_index(layout)?;
+            for offset in (0..batch.num_rows()).step_by(RETRACT_ROWS) {
+                let length = RETRACT_ROWS.min(batch.num_rows() - offset);
+                self.retract(
+                    layout,
+                    epoch,
+                    &batch.slice(offset, length),
+                    &counts[offset..offset + length],
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows, visible at `epoch`, whose key is one of those wanted, in the order of those.
+    ///
+    /// # Errors
+    /// When the columns are not the key's.
+    pub(super) fn lookup(
+        &self,
+        layout: &Layout,
+        epoch: u64,
+        wanted: &Rows,
+        hashes: &[u64],
+    ) -> Result<Vec<(u32, RecordBatch)>, ExecError> {
+        if self.index().is_none() {
+            let _writer = self.writer();
+            self.ensure_index(layout)?;
+        }
+        let (list, mut candidates) = self.candidates(epoch, hashes);
+        candidates.sort_unstable();
+        let mut found = Vec::new();
+        for (segment, rows, group) in groups(&list, &candidates) {
+            let columns = gather(&layout.indexed_columns(segment.batch()), &rows)?;
+            let encoded = layout.encode_index_keys(&columns)?;
+            for (at, (_, want)) in group.iter().enumerate() {
+                let row = rows.value(at) as usize;
+                if segment.shows(row, epoch) && encoded.row(at).data() == wanted.row(*want as usize).data() {
+                    found.push((*want, segment.batch().slice(row, 1)));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// The memory it takes.
+    pub(super) fn size_bytes(&self) -> usize {
+        let segments: usize = self.segments.load().iter().map(|s| s.size_bytes()).sum();
+        segments + self.index().as_ref().map_or(0, RowIndex::size_bytes)
+    }
+
+    fn candidates(&self, epoch: u64, hashes: &[u64]) -> (Arc<SegmentList>, Vec<Candidate>) {
+        let guard = self.index();
+        let list = self.segments.load_full();
+        let mut candidates: Vec<Candidate> = Vec::with_capacity(hashes.len());
+        let Some(index) = guard.as_ref() else {
+            return (list, candidates);
+        };
+        for (want, hash) in hashes.iter().enumerate() {
+            index.present(*hash, usize::MAX, |ordinal| candidates.push((ordinal, want as u32)));
+        }
+        let mut wanted: HashMap<u64, Vec<u32>> = HashMap::new();
+        for gone in index.gone_after(epoch) {
+            if wanted.is_empty() {
+                for (want, hash) in hashes.iter().enumerate() {
+                    wanted.entry(*hash).or_default().push(want as u32);
+                }
+            }
+            if let Some(wants) = wanted.get(&gone.hash) {
+                candidates.extend(wants.iter().map(|want| (gone.ordinal, *want)));
+            }
+        }
+        (list, candidates)
+    }
+
+    fn append(
+        &self,
+        layout: &Layout,
+        writer: &mut Writer,
+        mut list: SegmentList,
+        epoch: Epoch,
+        batch: RecordBatch,
+        oldest: u64,
+    ) -> Result<(), ExecError> {
+        let first = writer.next_ordinal;
+        writer.next_ordinal += batch.num_rows() as u64;
+        let segment = Segment::new(batch.clone(), Births::Together(epoch.0), Ordinals::From(first));
+        list.push(segment, &layout.schema, oldest)?;
+        self.segments.store(Arc::new(list));
+        let is_indexed = self.index().is_some();
+        if is_indexed {
+            let mut hashes = Vec::new();
+            layout.hash(&batch, &mut hashes)?;
+            if let Some(index) = self.index_mut().as_mut() {
+                index.reserve(hashes.len());
+                for (row, hash) in hashes.iter().enumerate() {
+                    index.insert(*hash, first + row as u64);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Builds the index if there is none yet. The caller is the writer, or holds its lock.
+    fn ensure_index(&self, layout: &Layout) -> Result<(), ExecError> {
+        if self.index().is_some() {
+            return Ok(());
+        }
+        let mut index = RowIndex::default();
+        let mut hashes = Vec::new();
+        for segment in self.segments.load().iter() {
+            debug_assert!(!segment.has_deaths(), "rows go only where there is an index");
+            layout.hash(segment.batch(), &mut hashes)?;
+            index.reserve(hashes.len());
+            for (row, hash) in hashes.iter().enumerate() {
+                index.insert(*hash, segment.ordinal(row));
+            }
+        }
+        *self.index_mut() = Some(index);
+        Ok(())
+    }
+
+    /// Lets `counts[i]` rows equal to row `i` of `batch` go.
+    fn retract(&self, layout: &Layout, epoch: Epoch, batch: &RecordBatch, counts: &[i64]) -> Result<(), ExecError> {
+        let mut hashes = Vec::new();
+        layout.hash(batch, &mut hashes)?;
+        let wanted = layout.encode_rows(batch.columns())?;
+        let list = self.segments.load_full();
+        let mut remaining = sum_equal(&wanted, counts);
+        let mut open: Vec<u32> = (0..batch.num_rows() as u32)
+            .filter(|row| remaining[*row as usize] > 0)
+            .collect();
+        let mut limit = FIRST_CANDIDATES;
+        while !open.is_empty() {
+            let mut candidates: Vec<Candidate> = Vec::with_capacity(open.len());
+            let mut has_more = vec![false; batch.num_rows()];
+            if let Some(index) = self.index().as_ref() {
+                for row in &open {
+                    let at = *row as usize;
+                    let limit = limit.max(usize::try_from(remaining[at]).unwrap_or(usize::MAX));
+                    let count = index.present(hashes[at], limit, |ordinal| candidates.push((ordinal, *row)));
+                    has_more[at] = count > limit;
+                }
+            }
+            candidates.sort_unstable();
+            let gone = self.let_go(layout, epoch, &list, &candidates, &wanted, &hashes, &mut remaining)?;
+            if let Some(index) = self.index_mut().as_mut() {
+                // The newest stand last in the index's lists, where they are found at once.
+                gone.iter().rev().for_each(|gone| index.remove(*gone));
+            }
+            open.retain(|row| remaining[*row as usize] > 0);
+            if let Some(missing) = open.iter().find(|row| !has_more[**row as usize] && gone.is_empty()) {
+                return Err(missing_row(batch, *missing as usize));
+            }
+            if gone.is_empty() {
+                limit = limit.saturating_mul(8);
+            }
+        }
+        Ok(())
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "one step of retract, with its state")]
+    fn let_go(
+        &self,
+        layout: &Layout,
+        epoch: Epoch,
+        list: &SegmentList,
+        candidates: &[Candidate],
+        wanted: &Rows,
+        hashes: &[u64],
+        remaining: &mut [i64],
+    ) -> Result<Vec<Gone>, ExecError> {
+        let mut gone = Vec::with_capacity(candidates.len());
+        for (segment, rows, group) in groups(list, candidates) {
+            let columns = gather(segment.batch().columns(), &rows)?;
+            let encoded = layout.encode_rows(&columns)?;
+            for (at, (ordinal, want)) in group.iter().enumerate() {
+                let (row, want) = (rows.value(at) as usize, *want as usize);
+                let is_needed = remaining[want] > 0 && segment.shows(row, u64::MAX - 1);
+                if is_needed && encoded.row(at).data() == wanted.row(want).data() {
+                    segment.kill(row, epoch);
+                    remaining[want] -= 1;
+                    gone.push(Gone {
+                        epoch: epoch.0,
+                        hash: hashes[want],
+                        ordinal: *ordinal,
+                    });
+                }
+            }
+        }
+        Ok(gone)
+    }
+
+    /// Clears away rows that went at or before `oldest`: notes them, and rewrites segments that they are most of.
+    fn expire(&self, layout: &Layout, list: &mut SegmentList, oldest: u64) -> Result<(), ExecError> {
+        let expired = match self.index_mut().as_mut() {
+            Some(index) => index.forget_until(oldest, EXPIRE_LIMIT),
+            None => return Ok(()),
+        };
+        let mut to_rewrite = Vec::new();
+        for gone in expired {
+            if let Some((segment, _)) = list.locate(gone.ordinal) {
+                let count = segment.note_expired();
+                if count * 2 > segment.row_count() && to_rewrite.last() != Some(&segment.first_ordinal()) {
+                    to_rewrite.push(segment.first_ordinal());
+                }
+            }
+        }
+        to_rewrite.sort_unstable();
+        to_rewrite.dedup();
+        to_rewrite
+            .into_iter()
+            .try_for_each(|first| list.rewrite(first, &layout.schema, oldest))
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        // A writer that panicked left rows of an epoch that will never be closed: its view has failed.
+        self.writer.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn index(&self) -> RwLockReadGuard<'_, Option<RowIndex>> {
+        self.index.read().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn index_mut(&self) -> RwLockWriteGuard<'_, Option<RowIndex>> {
+        self.index.write().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// Candidates, sorted by ordinal, cut by the segment that their rows are in, with those rows.
+fn groups<'a>(
+    list: &'a SegmentList,
+    candidates: &'a [Candidate],
+) -> impl Iterator<Item = (&'a Arc<Segment>, UInt32Array, Vec<Candidate>)> {
+    let mut rest = candidates;
+    std::iter::from_fn(move || {
+        while let Some((ordinal, _)) = rest.first() {
+            let Some((segment, _)) = list.locate(*ordinal) else {
+                rest = &rest[1..];
+                continue;
+            };
+            let mut rows = Vec::new();
+            let mut group = Vec::new();
+            while let Some((ordinal, want)) = rest.first()
+                && let Some(row) = segment.row_of(*ordinal)
+            {
+                rows.push(row as u32);
+                group.push((*ordinal, *want));
+                rest = &rest[1..];
+            }
+            return Some((segment, UInt32Array::from(rows), group));
+        }
+        None
+    })
+}
+
+fn gather(columns: &[ArrayRef], rows: &UInt32Array) -> Result<Vec<ArrayRef>, ExecError> {
+    columns.iter().map(|c| Ok(take(c.as_ref(), rows, None)?)).collect()
+}
+
+/// The rows with a positive weight, as often as it says.
+pub(crate) fn additions(delta: &Delta) -> Result<RecordBatch, ExecError> {
+    let Some(weights) = delta.weights().filter(|w| w.values().iter().any(|w| *w != 1)) else {
+        return Ok(delta.batch().clone());
+    };
+    let rows: UInt32Array = weights
+        .values()
+        .iter()
+        .enumerate()
+        .flat_map(|(row, weight)| std::iter::repeat_n(row as u32, usize::try_from(*weight).unwrap_or(0)))
+        .collect::<Vec<u32>>()
+        .into();
+    Ok(arrow::compute::take_record_batch(delta.batch(), &rows)?)
+}
+
+/// The rows with a negative weight, and how many of each are to go.
+fn retractions(delta: &Delta) -> Result<Option<(RecordBatch, Vec<i64>)>, ExecError> {
+    let Some(weights) = delta.weights() else {
+        return Ok(None);
+    };
+    let negative = |(_, weight): &(usize, &i64)| **weight < 0;
+    let rows: Vec<u32> = weights
+        .values()
+        .iter()
+        .enumerate()
+        .filter(negative)
+        .map(|(row, _)| row as u32)
+        .collect();
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let counts = rows.iter().map(|row| -weights.value(*row as usize)).collect();
+    let batch = arrow::compute::take_record_batch(delta.batch(), &UInt32Array::from(rows))?;
+    Ok(Some((batch, counts)))
+}
+
+/// Counts per row, those of equal rows summed at the first of them.
+fn sum_equal(rows: &Rows, counts: &[i64]) -> Vec<i64> {
+    let mut sums = vec![0; counts.len()];
+    let mut first: HashMap<&[u8], usize> = HashMap::with_capacity(counts.len());
+    for (row, count) in counts.iter().enumerate() {
+        sums[*first.entry(rows.row(row).data()).or_insert(row)] += count;
+    }
+    sums
+}
+
+fn missing_row(batch: &RecordBatch, row: usize) -> ExecError {
+    let row = highwater_types::script::format_delta(&Delta::insert(batch.slice(row, 1)));
+    ExecError::MissingRow {
+        operator: "Collection",
+        row,
+    }
+}

@@ -1,0 +1,588 @@
+//! [`RowStore`]: rows with weights, found by a key or as a whole. Join sides, and the rows that the general operator
+//! and the temporal join keep, are one of these.
+//!
+//! # Layout
+//! Rows stay in the record batches they came in; small batches are merged, and a batch that is more than half dead is
+//! rewritten, so that there are few and each row is copied a logarithmic number of times. For each distinct row there
+//! is an entry of forty bytes: where the row is, its weight, and its neighbours in the list of its key. An index of
+//! whole rows is made when the first retraction comes: an append-only store does without it, and then equal rows are
+//! entries of their own.
+//!
+//! # Cost and bound
+//! Putting a row in: one probe for its key, with the index one more and the encoding of the row. Bounded by the rows
+//! put in; with a [`Release`], by those that watermarks have not released.
+
+mod release;
+mod state;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::compute::interleave;
+use arrow::datatypes::SchemaRef;
+use hashbrown::HashTable;
+use highwater_planner::stream::plan::Release;
+use highwater_types::{Delta, RowKeys};
+
+use self::release::Releaser;
+use super::keys::{ABSENT, KeyCodec, KeyTable, Keys};
+use crate::ExecError;
+
+/// Batches of fewer rows than this are merged.
+const MERGE_ROWS: usize = 1 << 15;
+/// Batches of fewer rows than this are not rewritten for being half dead.
+const REWRITE_ROWS_MIN: usize = 256;
+
+/// Rows with weights.
+#[derive(Debug)]
+pub(super) struct RowStore {
+    schema: SchemaRef,
+    key_columns: Vec<usize>,
+    keys: KeyTable,
+    /// By number of the key: the first entry of its list, and how many entries have it.
+    heads: Vec<u32>,
+    entries: Vec<Entry>,
+    free: Vec<u32>,
+    live_count: usize,
+    batches: Vec<Option<StoredBatch>>,
+    free_batches: Vec<u32>,
+    /// Batches that may still be merged, oldest first.
+    small: Vec<u32>,
+    whole: Option<WholeIndex>,
+    /// By entry, where asked for.
+    marks: Option<Vec<Mark>>,
+    dirty: Vec<u32>,
+    releaser: Option<Releaser>,
+}
+
+/// One row.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    batch: u32,
+    row: u32,
+    next: u32,
+    previous: u32,
+    key: u32,
+    /// Of the whole row; only with the index.
+    hash: u32,
+    weight: i64,
+    /// The weight that was last saved.
+    saved: i64,
+    /// Whether some row has this entry.
+    live: bool,
+    /// Whether it is listed as changed since the last save.
+    listed: bool,
+}
+
+/// A number that goes with a row: a join counts partners with it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Mark {
+    now: i64,
+    saved: i64,
+}
+
+#[derive(Debug)]
+struct StoredBatch {
+    batch: RecordBatch,
+    /// The entry of each row; [`ABSENT`] once it is gone.
+    entries: Vec<u32>,
+    live_count: usize,
+}
+
+#[derive(Debug)]
+struct WholeIndex {
+    slots: HashTable<(u32, u32)>,
+    encoder: RowKeys,
+    hasher: ahash::RandomState,
+}
+
+/// What became of a row that was put in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Placed {
+    /// Its entry; [`ABSENT`] when none is left.
+    pub entry: u32,
+    /// Whether the entry was made for it.
+    pub is_new: bool,
+}
+
+impl RowStore {
+    /// For rows of this schema, found by these columns, whose keys are of this codec.
+    ///
+    /// # Errors
+    /// When a column cannot be released by.
+    pub(super) fn try_new(
+        schema: SchemaRef,
+        key_columns: Vec<usize>,
+        codec: &KeyCodec,
+        release: Vec<Release>,
+        with_marks: bool,
+    ) -> Result<RowStore, ExecError> {
+        Ok(RowStore {
+            releaser: Releaser::try_new(release, &schema)?,
+            schema,
+            key_columns,
+            keys: codec.table(),
+            heads: Vec::new(),
+            entries: Vec::new(),
+            free: Vec::new(),
+            live_count: 0,
+            batches: Vec::new(),
+            free_batches: Vec::new(),
+            small: Vec::new(),
+            whole: None,
+            marks: with_marks.then(Vec::new),
+            dirty: Vec::new(),
+        })
+    }
+
+    /// Makes the index of whole rows now, so that equal rows are one entry from the start.
+    ///
+    /// # Errors
+    /// When a column's type cannot be compared.
+    pub(super) fn keep_distinct(mut self) -> Result<RowStore, ExecError> {
+        self.build_whole_index()?;
+        Ok(self)
+    }
+
+    /// The rows' schema.
+    pub(super) fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Whether rows are found as a whole; then what is put in must be consolidated.
+    pub(super) fn needs_consolidated(&self, delta: &Delta) -> bool {
+        self.whole.is_some() || !delta.is_append_only()
+    }
+
+    /// The key columns of a batch of this schema.
+    pub(super) fn key_columns_of(&self, batch: &RecordBatch) -> Vec<ArrayRef> {
+        self.key_columns.iter().map(|c| Arc::clone(batch.column(*c))).collect()
+    }
+
+    /// The first entry with the key of a row of some batch, or [`ABSENT`].
+    pub(super) fn first(&self, keys: &Keys, row: usize) -> u32 {
+        match self.keys.find(keys, row) {
+            ABSENT => ABSENT,
+            key => self.heads[key as usize],
+        }
+    }
+
+    /// The next entry with the same key, or [`ABSENT`].
+    pub(super) fn next(&self, entry: u32) -> u32 {
+        self.entries[entry as usize].next
+    }
+
+    /// How often the row is there. Zero: it is gone and waits for the next save.
+    pub(super) fn weight(&self, entry: u32) -> i64 {
+        self.entries[entry as usize].weight
+    }
+
+    /// All entries with the key of a row of some batch.
+    pub(super) fn entries_of(&self, keys: &Keys, row: usize) -> Vec<u32> {
+        let mut found = Vec::new();
+        let mut entry = self.first(keys, row);
+        while entry != ABSENT {
+            if self.weight(entry) != 0 {
+                found.push(entry);
+            }
+            entry = self.next(entry);
+        }
+        found
+    }
+
+    /// The mark of a row.
+    pub(super) fn mark(&self, entry: u32) -> i64 {
+        self.marks.as_ref().map_or(0, |m| m[entry as usize].now)
+    }
+
+    /// Sets the mark of a row.
+    pub(super) fn set_mark(&mut self, entry: u32, mark: i64) {
+        if let Some(marks) = &mut self.marks {
+            marks[entry as usize].now = mark;
+            self.list(entry);
+        }
+    }
+
+    /// Puts changes in; answers what became of each. The delta is consolidated where
+    /// [`RowStore::needs_consolidated`] says so. Rows with `skip` are left out.
+    ///
+    /// # Errors
+    /// When rows cannot be compared.
+    pub(super) fn apply(
+        &mut self,
+        delta: &Delta,
+        keys: &Keys,
+        skip: Option<&[bool]>,
+    ) -> Result<Vec<Placed>, ExecError> {
+        let gone = Placed {
+            entry: ABSENT,
+            is_new: false,
+        };
+        let mut placed = vec![gone; delta.num_rows()];
+        if delta.is_empty() {
+            return Ok(placed);
+        }
+        if self.whole.is_none() && !delta.is_append_only() {
+            self.build_whole_index()?;
+        }
+        let (hashes, found) = self.find_whole(delta.batch())?;
+        let mut fresh = Vec::new();
+        for row in (0..delta.num_rows()).filter(|row| skip.is_none_or(|s| !s[*row])) {
+            let entry = found.get(row).copied().unwrap_or(ABSENT);
+            if entry == ABSENT {
+                fresh.push(row as u32);
+                continue;
+            }
+            self.entries[entry as usize].weight += delta.weight(row);
+            self.list(entry);
+            placed[row].entry = self.drop_if_gone(entry);
+        }
+        let batch = self.store_batch(delta.batch(), &fresh)?;
+        for (at, row) in fresh.iter().enumerate() {
+            let row = *row as usize;
+            let in_batch = if fresh.len() == delta.num_rows() { row } else { at };
+            let hash = hashes.get(row).copied().unwrap_or(0);
+            let entry = self.insert(batch, in_batch as u32, keys, row, delta.weight(row), hash);
+            placed[row] = Placed { entry, is_new: true };
+        }
+        self.settle_batch(batch, fresh.len())?;
+        Ok(placed)
+    }
+
+    /// The rows of these entries, in order.
+    ///
+    /// # Errors
+    /// When the rows cannot be gathered.
+    pub(super) fn gather(&self, entries: &[u32]) -> Result<RecordBatch, ExecError> {
+        let all: Vec<usize> = (0..self.schema.fields().len()).collect();
+        let columns = self.gather_columns(entries, &all)?;
+        let options = RecordBatchOptions::new().with_row_count(Some(entries.len()));
+        Ok(RecordBatch::try_new_with_options(
+            Arc::clone(&self.schema),
+            columns,
+            &options,
+        )?)
+    }
+
+    /// Some columns of the rows of these entries, in order.
+    ///
+    /// # Errors
+    /// When the rows cannot be gathered.
+    pub(super) fn gather_columns(&self, entries: &[u32], columns: &[usize]) -> Result<Vec<ArrayRef>, ExecError> {
+        let mut used: Vec<&RecordBatch> = Vec::new();
+        let mut places: HashMap<u32, usize> = HashMap::new();
+        let mut last = (ABSENT, 0);
+        let mut at: Vec<(usize, usize)> = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let Entry { batch, row, .. } = self.entries[*entry as usize];
+            if last.0 != batch {
+                let place = *places.entry(batch).or_insert_with(|| {
+                    used.push(&self.stored(batch).batch);
+                    used.len() - 1
+                });
+                last = (batch, place);
+            }
+            at.push((last.1, row as usize));
+        }
+        let gather = |column: &usize| -> Result<ArrayRef, ExecError> {
+            let arrays: Vec<&dyn Array> = used.iter().map(|b| b.column(*column).as_ref()).collect();
+            if arrays.is_empty() {
+                return Ok(arrow::array::new_empty_array(self.schema.field(*column).data_type()));
+            }
+            Ok(interleave(&arrays, &at)?)
+        };
+        columns.iter().map(gather).collect()
+    }
+
+    fn stored(&self, batch: u32) -> &StoredBatch {
+        self.batches[batch as usize]
+            .as_ref()
+            .expect("a live entry's batch is stored")
+    }
+
+    fn stored_mut(&mut self, batch: u32) -> &mut StoredBatch {
+        self.batches[batch as usize]
+            .as_mut()
+            .expect("a live entry's batch is stored")
+    }
+
+    fn list(&mut self, entry: u32) {
+        let listed = &mut self.entries[entry as usize].listed;
+        if !*listed {
+            *listed = true;
+            self.dirty.push(entry);
+        }
+    }
+
+    /// Makes an entry for a stored row.
+    fn insert(&mut self, batch: u32, in_batch: u32, keys: &Keys, row: usize, weight: i64, hash: u32) -> u32 {
+        let (key, key_is_new) = self.keys.intern(keys, row);
+        if self.heads.len() <= key as usize {
+            self.heads.resize(key as usize + 1, ABSENT);
+        }
+        if key_is_new {
+            self.heads[key as usize] = ABSENT;
+        }
+        let id = self.free.pop().unwrap_or_else(|| {
+            assert!(
+                self.entries.len() < ABSENT as usize,
+                "a store holds at most 2^32 - 1 rows"
+            );
+            self.entries.push(Entry::unused());
+            if let Some(marks) = &mut self.marks {
+                marks.push(Mark::default());
+            }
+            (self.entries.len() - 1) as u32
+        });
+        let next = std::mem::replace(&mut self.heads[key as usize], id);
+        if next != ABSENT {
+            self.entries[next as usize].previous = id;
+        }
+        let listed = self.entries[id as usize].listed;
+        self.entries[id as usize] = Entry {
+            batch,
+            row: in_batch,
+            next,
+            previous: ABSENT,
+            key,
+            hash,
+            weight,
+            saved: 0,
+            live: true,
+            listed,
+        };
+        if let Some(marks) = &mut self.marks {
+            marks[id as usize] = Mark::default();
+        }
+        self.live_count += 1;
+        self.stored_mut(batch).entries[in_batch as usize] = id;
+        if let Some(whole) = &mut self.whole {
+            whole.slots.insert_unique(spread(hash), (hash, id), |(h, _)| spread(*h));
+        }
+        self.list(id);
+        id
+    }
+
+    /// Frees an entry when nothing needs it any more; answers the entry that is left.
+    fn drop_if_gone(&mut self, id: u32) -> u32 {
+        let entry = self.entries[id as usize];
+        if entry.weight != 0 || entry.saved != 0 {
+            return id;
+        }
+        self.entries[id as usize].live = false;
+        self.free.push(id);
+        self.live_count -= 1;
+        match entry.previous {
+            ABSENT => self.heads[entry.key as usize] = entry.next,
+            previous => self.entries[previous as usize].next = entry.next,
+        }
+        if entry.next != ABSENT {
+            self.entries[entry.next as usize].previous = entry.previous;
+        }
+        if self.heads[entry.key as usize] == ABSENT {
+            self.keys.remove(entry.key);
+        }
+        if let Some(whole) = &mut self.whole
+            && let Ok(slot) = whole.slots.find_entry(spread(entry.hash), |(_, other)| *other == id)
+        {
+            slot.remove();
+        }
+        let stored = self.stored_mut(entry.batch);
+        stored.entries[entry.row as usize] = ABSENT;
+        stored.live_count -= 1;
+        let (live, all) = (stored.live_count, stored.entries.len());
+        if live == 0 {
+            self.free_batch(entry.batch);
+        } else if all >= REWRITE_ROWS_MIN && live * 2 < all {
+            self.rewrite(&[entry.batch])
+                .expect("rows of one schema can be gathered");
+        }
+        ABSENT
+    }
+}
+
+impl Entry {
+    fn unused() -> Entry {
+        Entry {
+            batch: ABSENT,
+            row: 0,
+            next: ABSENT,
+            previous: ABSENT,
+            key: ABSENT,
+            hash: 0,
+            weight: 0,
+            saved: 0,
+            live: false,
+            listed: false,
+        }
+    }
+}
+
+/// Rows found as a whole.
+impl RowStore {
+    /// For each row of a batch the entry of an equal row; both empty without the index.
+    fn find_whole(&self, batch: &RecordBatch) -> Result<(Vec<u32>, Vec<u32>), ExecError> {
+        let Some(whole) = &self.whole else {
+            return Ok((Vec::new(), Vec::new()));
+        };
+        let rows = whole.encoder.encode(batch.columns())?;
+        let hashes: Vec<u32> = rows.iter().map(|r| whole.hash(r.data())).collect();
+        let mut pairs: Vec<(usize, u32)> = Vec::new();
+        for (row, hash) in hashes.iter().enumerate() {
+            let same = whole.slots.iter_hash(spread(*hash)).filter(|(h, _)| h == hash);
+            pairs.extend(same.map(|(_, entry)| (row, *entry)));
+        }
+        let candidates: Vec<u32> = pairs.iter().map(|(_, entry)| *entry).collect();
+        let stored = whole.encoder.encode(self.gather(&candidates)?.columns())?;
+        let mut found = vec![ABSENT; batch.num_rows()];
+        for (at, (row, entry)) in pairs.into_iter().enumerate() {
+            if stored.row(at).data() == rows.row(row).data() {
+                found[row] = entry;
+            }
+        }
+        Ok((hashes, found))
+    }
+
+    /// Makes the index of whole rows. Equal rows become one.
+    fn build_whole_index(&mut self) -> Result<(), ExecError> {
+        let mut whole = WholeIndex {
+            slots: HashTable::with_capacity(self.live_count),
+            encoder: RowKeys::try_new(&self.schema)?,
+            hasher: ahash::RandomState::with_seeds(0x2545_f491, 0x4f6c_dd1d, 0x1405_7b7e, 0xf767_814f),
+        };
+        let live: Vec<u32> = (0..self.entries.len() as u32)
+            .filter(|e| self.entries[*e as usize].live)
+            .collect();
+        let mut first_of: HashMap<Vec<u8>, u32> = HashMap::new();
+        let mut merged = Vec::new();
+        for part in live.chunks(MERGE_ROWS) {
+            let rows = whole.encoder.encode(self.gather(part)?.columns())?;
+            for (at, entry) in part.iter().enumerate() {
+                let data = rows.row(at).data();
+                let hash = whole.hash(data);
+                self.entries[*entry as usize].hash = hash;
+                match first_of.get(data) {
+                    Some(first) => merged.push((*entry, *first)),
+                    None => {
+                        first_of.insert(data.to_vec(), *entry);
+                        whole
+                            .slots
+                            .insert_unique(spread(hash), (hash, *entry), |(h, _)| spread(*h));
+                    }
+                }
+            }
+        }
+        self.whole = Some(whole);
+        for (entry, first) in merged {
+            let Entry { weight, saved, .. } = self.entries[entry as usize];
+            self.entries[first as usize].weight += weight;
+            self.entries[first as usize].saved += saved;
+            self.list(first);
+            (self.entries[entry as usize].weight, self.entries[entry as usize].saved) = (0, 0);
+            self.drop_if_gone(entry);
+        }
+        Ok(())
+    }
+}
+
+impl WholeIndex {
+    fn hash(&self, data: &[u8]) -> u32 {
+        (self.hasher.hash_one(data) >> 32) as u32
+    }
+}
+
+/// The batches that rows are in.
+impl RowStore {
+    /// Stores the rows at `rows` of a batch, or all of it, with no entries yet.
+    fn store_batch(&mut self, batch: &RecordBatch, rows: &[u32]) -> Result<u32, ExecError> {
+        if rows.is_empty() {
+            return Ok(ABSENT);
+        }
+        let batch = if rows.len() == batch.num_rows() {
+            batch.clone()
+        } else {
+            arrow::compute::take_record_batch(batch, &arrow::array::UInt32Array::from(rows.to_vec()))?
+        };
+        let stored = StoredBatch {
+            entries: vec![ABSENT; batch.num_rows()],
+            live_count: batch.num_rows(),
+            batch,
+        };
+        let id = match self.free_batches.pop() {
+            Some(id) => {
+                self.batches[id as usize] = Some(stored);
+                id
+            }
+            None => {
+                self.batches.push(Some(stored));
+                (self.batches.len() - 1) as u32
+            }
+        };
+        Ok(id)
+    }
+
+    /// After a batch of new rows: notes when they are released, and merges small batches of like size, as a counter
+    /// carries.
+    fn settle_batch(&mut self, batch: u32, row_count: usize) -> Result<(), ExecError> {
+        if batch == ABSENT {
+            return Ok(());
+        }
+        if let Some(releaser) = &mut self.releaser {
+            let stored = self.batches[batch as usize].as_ref().expect("it was stored just now");
+            releaser.note(&stored.batch, &stored.entries);
+        }
+        if row_count >= MERGE_ROWS {
+            return Ok(());
+        }
+        self.small.push(batch);
+        let size_of = |store: &RowStore, batch: u32| store.stored(batch).live_count;
+        let mut from = self.small.len() - 1;
+        let mut sum = size_of(self, batch);
+        while from > 0 && size_of(self, self.small[from - 1]) <= 2 * sum && sum < MERGE_ROWS {
+            from -= 1;
+            sum += size_of(self, self.small[from]);
+        }
+        if from + 1 < self.small.len() {
+            let merged = self.small.split_off(from);
+            self.rewrite(&merged)?;
+        }
+        Ok(())
+    }
+
+    /// Copies the live rows of some batches into a new one.
+    fn rewrite(&mut self, batches: &[u32]) -> Result<(), ExecError> {
+        let entries: Vec<u32> = batches
+            .iter()
+            .flat_map(|b| self.stored(*b).entries.iter().copied())
+            .filter(|entry| *entry != ABSENT)
+            .collect();
+        let batch = self.gather(&entries)?;
+        batches.iter().for_each(|b| self.free_batch(*b));
+        let all: Vec<u32> = (0..entries.len() as u32).collect();
+        let id = self.store_batch(&batch, &all)?;
+        for (row, entry) in entries.iter().enumerate() {
+            let entry = &mut self.entries[*entry as usize];
+            (entry.batch, entry.row) = (id, row as u32);
+        }
+        if id != ABSENT {
+            let is_small = entries.len() < MERGE_ROWS;
+            self.stored_mut(id).entries = entries;
+            if is_small {
+                self.small.push(id);
+            }
+        }
+        Ok(())
+    }
+
+    fn free_batch(&mut self, batch: u32) {
+        self.batches[batch as usize] = None;
+        self.free_batches.push(batch);
+        self.small.retain(|b| *b != batch);
+    }
+}
+
+/// The table wants 64 bits, of which it uses some from either end.
+fn spread(hash: u32) -> u64 {
+    u64::from(hash) | (u64::from(hash) << 32)
+}

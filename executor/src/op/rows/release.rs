@@ -1,0 +1,131 @@
+//! Which rows of a store watermarks have released: entries are listed by the span of time in which they become
+//! needless, so that passing a watermark costs what it releases. Four bytes a row.
+
+use std::collections::BTreeMap;
+
+use arrow::array::{Array, RecordBatch};
+use arrow::datatypes::{DataType, Schema, TimeUnit};
+use highwater_planner::stream::plan::Release;
+use highwater_types::{Tick, Watermark};
+
+use super::RowStore;
+use crate::ExecError;
+use crate::op::keys::{ABSENT, to_integers};
+
+/// Rows released within this many microseconds of each other are listed, and go, together.
+const SPAN_US: i64 = 1_000_000;
+
+/// When the rows of a store are released.
+#[derive(Debug)]
+pub(super) struct Releaser {
+    rules: Vec<Rule>,
+}
+
+#[derive(Debug)]
+struct Rule {
+    release: Release,
+    by_span: BTreeMap<i64, Vec<u32>>,
+}
+
+impl Releaser {
+    /// `None` when there is no rule.
+    pub(super) fn try_new(release: Vec<Release>, schema: &Schema) -> Result<Option<Releaser>, ExecError> {
+        for rule in &release {
+            let data_type = schema.field(rule.column).data_type();
+            if !matches!(data_type, DataType::Timestamp(TimeUnit::Microsecond, _)) {
+                return Err(ExecError::Unsupported {
+                    operator: "RowStore",
+                    construct: format!("release by a column of type {data_type}"),
+                });
+            }
+        }
+        let rules: Vec<Rule> = release
+            .into_iter()
+            .map(|release| Rule {
+                release,
+                by_span: BTreeMap::new(),
+            })
+            .collect();
+        Ok((!rules.is_empty()).then_some(Releaser { rules }))
+    }
+
+    /// Lists new rows.
+    pub(super) fn note(&mut self, batch: &RecordBatch, entries: &[u32]) {
+        for rule in &mut self.rules {
+            let times = to_integers(batch.column(rule.release.column));
+            for (row, entry) in entries.iter().enumerate() {
+                if *entry != ABSENT && times.is_valid(row) {
+                    let at = times.value(row).saturating_add(rule.release.after_us);
+                    rule.by_span.entry(at.div_euclid(SPAN_US)).or_default().push(*entry);
+                }
+            }
+        }
+    }
+}
+
+impl Rule {
+    fn mark(&self, watermark: impl Fn(highwater_types::RelationId) -> Watermark) -> Watermark {
+        let marks = self.release.sources.iter().map(|s| watermark(*s));
+        marks.min().unwrap_or(Watermark::NONE)
+    }
+}
+
+impl RowStore {
+    /// At the end of an epoch: takes out what the watermarks have released.
+    ///
+    /// # Errors
+    /// When rows cannot be read.
+    pub(in crate::op) fn release(&mut self, tick: &Tick) -> Result<(), ExecError> {
+        let Some(releaser) = &mut self.releaser else {
+            return Ok(());
+        };
+        let mut released = Vec::new();
+        for rule in &mut releaser.rules {
+            let mark = rule.mark(|source| tick.after(source));
+            if mark == Watermark::NONE {
+                continue;
+            }
+            // Only spans that have passed whole.
+            let kept = rule.by_span.split_off(&mark.0.saturating_add(1).div_euclid(SPAN_US));
+            let passed = std::mem::replace(&mut rule.by_span, kept);
+            let column = rule.release.column;
+            let last = mark.0.saturating_sub(rule.release.after_us);
+            released.extend(passed.into_values().flatten().map(|entry| (entry, column, last)));
+        }
+        for (entry, column, last) in released {
+            let known = self.entries[entry as usize];
+            if !known.live {
+                continue;
+            }
+            // The entry may have been given to another row meanwhile.
+            let time = to_integers(
+                &self
+                    .stored(known.batch)
+                    .batch
+                    .column(column)
+                    .slice(known.row as usize, 1),
+            );
+            if time.is_valid(0) && time.value(0) <= last {
+                self.entries[entry as usize].weight = 0;
+                self.list(entry);
+                self.drop_if_gone(entry);
+            }
+        }
+        Ok(())
+    }
+
+    /// Which rows of a batch were released before the epoch began: they need not be kept.
+    pub(in crate::op) fn released_before(&self, tick: &Tick, batch: &RecordBatch) -> Option<Vec<bool>> {
+        let releaser = self.releaser.as_ref()?;
+        let mut released = vec![false; batch.num_rows()];
+        for rule in &releaser.rules {
+            let mark = rule.mark(|source| tick.before(source));
+            let times = to_integers(batch.column(rule.release.column));
+            for (row, released) in released.iter_mut().enumerate() {
+                let at = times.value(row).saturating_add(rule.release.after_us);
+                *released |= times.is_valid(row) && mark.reached(at);
+            }
+        }
+        Some(released)
+    }
+}

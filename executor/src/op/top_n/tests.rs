@@ -1,0 +1,158 @@
+//! Scripts for [`TopNOp`].
+
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use datafusion::common::DFSchema;
+use highwater_planner::stream::plan::{SortKey, TopN};
+
+use super::*;
+use crate::testing::{check_forgetful_op, check_op, schema};
+
+fn input() -> SchemaRef {
+    schema(&[("p", DataType::Utf8), ("v", DataType::Int64), ("x", DataType::Float64)])
+}
+
+fn top(rank: RankKind, offset: u64, limit: Option<u64>, emit_rank: bool) -> TopN {
+    TopN {
+        partition: vec![0],
+        order: vec![SortKey {
+            column: 1,
+            descending: true,
+            nulls_first: true,
+        }],
+        rank,
+        offset,
+        limit,
+        emit_rank,
+    }
+}
+
+fn make(
+    node: TopN,
+    input: SchemaRef,
+    release: Vec<Release>,
+    append_only: bool,
+) -> impl Fn(&OpContext) -> Box<dyn Operator> {
+    let mut fields: Vec<Field> = input.fields().iter().map(|f| f.as_ref().clone()).collect();
+    if node.emit_rank {
+        fields.push(Field::new("rank", DataType::Int64, true));
+    }
+    let output = Arc::new(DFSchema::try_from(Schema::new(fields)).expect("distinct names"));
+    let inputs = [Arc::new(
+        DFSchema::try_from(input.as_ref().clone()).expect("distinct names"),
+    )];
+    move |context| {
+        let op = TopNOp::try_new(&node, &inputs, &output, &release, append_only, context);
+        Box::new(op.expect("it can be built"))
+    }
+}
+
+fn check(node: TopN, script: &str) {
+    check_op(make(node, input(), Vec::new(), false), &[input()], script);
+}
+
+#[test]
+fn only_differences_of_the_first_rows_go_out() {
+    check(
+        top(RankKind::RowNumber, 0, Some(2), false),
+        "1 in +1 a 1 0, +1 a 3 0, +1 a 2 0, +1 b 1 0     out +1 a 3 0, +1 a 2 0, +1 b 1 0
+         2 in +1 a 4 0                                   out +1 a 4 0, -1 a 2 0
+         3 in +1 a 0 0, +1 null 1 0                      out +1 null 1 0
+         4 in -1 a 4 0, -1 b 1 0                         out -1 a 4 0, +1 a 2 0, -1 b 1 0
+         5 in -1 a 3 0, +1 a 3 0, +1 a null 0            out +1 a null 0, -1 a 2 0",
+    );
+}
+
+#[test]
+fn row_numbers_shift_and_copies_have_their_own() {
+    check(
+        top(RankKind::RowNumber, 1, Some(3), true),
+        "1 in +2 a 5 0, +1 a 3 0                          out +1 a 5 0 2, +1 a 3 0 3
+         2 in +1 a 9 0                                    out +1 a 5 0 3, -1 a 3 0 3, +1 a 3 0 4
+         3 in -1 a 5 0                                    out -1 a 5 0 3, -1 a 3 0 4, +1 a 3 0 3",
+    );
+}
+
+#[test]
+fn ties_are_broken_by_the_whole_row() {
+    check(
+        top(RankKind::RowNumber, 0, Some(2), false),
+        "1 in +1 a 5 2, +1 a 5 1, +1 a 5 NaN, +1 a 5 null    out +1 a 5 null, +1 a 5 1
+         2 in -1 a 5 null                                    out -1 a 5 null, +1 a 5 2",
+    );
+}
+
+#[test]
+fn rank_leaves_gaps_and_dense_rank_does_not() {
+    check(
+        top(RankKind::Rank, 0, Some(2), true),
+        "1 in +1 a 5 1, +1 a 5 2, +1 a 4 0              out +1 a 5 1 1, +1 a 5 2 1
+         2 in -1 a 5 1                                  out -1 a 5 1 1, +1 a 4 0 2
+         3 in +2 a 6 0                                  out +2 a 6 0 1, -1 a 5 2 1, -1 a 4 0 2",
+    );
+    check(
+        top(RankKind::DenseRank, 1, Some(1), true),
+        "1 in +1 a 5 1, +1 a 5 2, +1 a 4 0, +1 a 3 0    out +1 a 4 0 2
+         2 in +1 a 4 1                                  out +1 a 4 1 2
+         3 in -1 a 5 1, -1 a 5 2                        out -1 a 4 0 2, -1 a 4 1 2, +1 a 3 0 2",
+    );
+}
+
+#[test]
+fn without_a_partition_there_is_one() {
+    let node = TopN {
+        partition: Vec::new(),
+        ..top(RankKind::RowNumber, 0, Some(1), false)
+    };
+    check(
+        node,
+        "1 in +1 a 1 0, +1 b 2 0     out +1 b 2 0
+         2 in -1 b 2 0               out -1 b 2 0, +1 a 1 0",
+    );
+}
+
+#[test]
+fn without_a_limit_all_rows_are_numbered() {
+    check(
+        top(RankKind::RowNumber, 0, None, true),
+        "1 in +1 a 1 0, +1 a 3 0     out +1 a 3 0 1, +1 a 1 0 2
+         2 in +1 a 2 0               out +1 a 2 0 2, -1 a 1 0 2, +1 a 1 0 3",
+    );
+}
+
+#[test]
+fn over_an_append_only_input_the_answer_is_the_same() {
+    for rank in [RankKind::RowNumber, RankKind::Rank, RankKind::DenseRank] {
+        check_forgetful_op(
+            make(top(rank, 0, Some(2), true), input(), Vec::new(), true),
+            &[input()],
+            "1 in +1 a 1 0, +1 a 3 0, +1 a 2 0     out +1 a 3 0 1, +1 a 2 0 2
+             2 in +1 a 0 0
+             3 in +1 a 9 0                         out +1 a 9 0 1, -1 a 3 0 1, +1 a 3 0 2, -1 a 2 0 2",
+        );
+    }
+}
+
+#[test]
+fn complete_partitions_are_released_and_their_rows_stay() {
+    let time = DataType::Timestamp(TimeUnit::Microsecond, None);
+    let input = schema(&[("w", time), ("v", DataType::Int64)]);
+    let release = Release {
+        input: 0,
+        column: 0,
+        after_us: 0,
+        sources: vec![RelationId(5)],
+    };
+    check_forgetful_op(
+        make(
+            top(RankKind::RowNumber, 0, Some(1), false),
+            Arc::clone(&input),
+            vec![release],
+            false,
+        ),
+        &[input],
+        "1 in +1 10 1, +1 20 1       out +1 10 1, +1 20 1      wm 5:10
+         2 in +1 10 5, +1 20 3       out -1 20 1, +1 20 3
+         3 in -1 20 3, -1 10 5       out -1 20 3, +1 20 1      wm 5:30
+         4 in +1 20 9",
+    );
+}
