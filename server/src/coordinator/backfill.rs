@@ -1,0 +1,133 @@
+//! The history of a new view: the rows its inputs had at the epoch it was created at. It is read on a thread of
+//! its own, at its own pace; live changes wait in the dataflow's queue meanwhile.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use futures::executor::block_on;
+use highwater_connectors::{Connector, Offset, PartitionId, ReadStep};
+use highwater_executor::{Collection, RuntimeHandle};
+use highwater_types::{Delta, Epoch, RelationId, SqlError};
+use tokio::sync::watch;
+
+use super::source::RowShape;
+
+/// Rows asked from a partition at a time.
+const READ_ROWS: usize = 8192;
+
+/// Everything a view's history is read from.
+pub struct Backfill {
+    /// The view.
+    pub view: RelationId,
+    /// The epoch it was created at.
+    pub at: Epoch,
+    /// Where each input's history comes from.
+    pub inputs: Vec<(RelationId, History)>,
+}
+
+/// Where one input's history comes from.
+pub enum History {
+    /// The stored rows of a table or view at the creation epoch.
+    Stored(Arc<Collection>),
+    /// A source's records from its start up to where its shared reader was.
+    Replayed {
+        /// A second reader.
+        connector: Box<dyn Connector>,
+        /// What makes rows of records.
+        shape: Arc<RowShape>,
+        /// Up to where, per partition.
+        until: BTreeMap<PartitionId, Offset>,
+        /// Records that came too late the first time.
+        late: HashSet<(PartitionId, Offset)>,
+    },
+    /// None: the input starts with this view.
+    Nothing,
+}
+
+impl Backfill {
+    /// Reads all history and gives it to the dataflow; `failed` is told when an input cannot be read.
+    pub fn start(
+        self,
+        runtime: RuntimeHandle,
+        closed: watch::Receiver<Epoch>,
+        failed: impl FnOnce(SqlError) + Send + 'static,
+    ) -> Result<(), std::io::Error> {
+        let name = format!("history of {}", self.view);
+        std::thread::Builder::new().name(name).spawn(move || {
+            if let Err(error) = self.run(&runtime, closed) {
+                failed(error);
+            }
+        })?;
+        Ok(())
+    }
+
+    fn run(self, runtime: &RuntimeHandle, mut closed: watch::Receiver<Epoch>) -> Result<(), SqlError> {
+        // An error means that the server is stopping, and nobody waits for this view any more.
+        if block_on(closed.wait_for(|epoch| *epoch >= self.at)).is_err() {
+            return Ok(());
+        }
+        for (input, history) in self.inputs {
+            match history {
+                History::Nothing => {}
+                History::Stored(collection) => {
+                    for batch in collection.scan(self.at, None)? {
+                        runtime.history(self.view, input, Delta::insert(batch));
+                    }
+                }
+                History::Replayed {
+                    connector,
+                    shape,
+                    until,
+                    late,
+                } => {
+                    for (partition, until) in until {
+                        replay(
+                            runtime,
+                            self.view,
+                            input,
+                            connector.as_ref(),
+                            &shape,
+                            (partition, until),
+                            &late,
+                        )?;
+                    }
+                }
+            }
+            runtime.history_done(self.view, input);
+        }
+        Ok(())
+    }
+}
+
+fn replay(
+    runtime: &RuntimeHandle,
+    view: RelationId,
+    input: RelationId,
+    connector: &dyn Connector,
+    shape: &RowShape,
+    (partition, until): (PartitionId, Offset),
+    late: &HashSet<(PartitionId, Offset)>,
+) -> Result<(), SqlError> {
+    let mut reader = connector.open(&partition, Offset::default(), Some(until))?;
+    loop {
+        match reader.read(READ_ROWS)? {
+            ReadStep::End => return Ok(()),
+            ReadStep::Idle => std::thread::yield_now(),
+            ReadStep::Rows(read) => {
+                let rows = shape.shape(&partition, read)?;
+                let in_time: arrow::array::BooleanArray = rows
+                    .offsets
+                    .iter()
+                    .map(|offset| Some(!late.contains(&(partition.clone(), *offset))))
+                    .collect();
+                let delta = Delta::insert(rows.batch);
+                let delta = if late.is_empty() {
+                    delta
+                } else {
+                    delta.filter(&in_time).map_err(highwater_executor::ExecError::from)?
+                };
+                runtime.history(view, input, delta);
+            }
+        }
+    }
+}

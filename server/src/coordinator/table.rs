@@ -1,0 +1,198 @@
+//! A stored table as the coordinator sees it: its rows, its key, and its watermark. Writes are applied here in the
+//! order of commits, before they are durable; what fails to become durable is taken back.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
+use highwater_executor::{Collection, ExecError, Projection};
+use highwater_planner::catalog::{Relation, RelationKind};
+use highwater_types::{Delta, Epoch, RowKeys, SqlError, SqlState, Watermark};
+
+use super::source::split_late;
+
+/// A table that takes writes.
+pub struct TableState {
+    relation: Arc<Relation>,
+    collection: Arc<Collection>,
+    watermark: Option<TableWatermark>,
+}
+
+struct TableWatermark {
+    column: usize,
+    /// Positions of the columns that `projection` reads.
+    declared: Vec<usize>,
+    projection: Projection,
+    /// In force for the epoch being put together.
+    in_force: Watermark,
+    /// In force from the next epoch on.
+    next: Watermark,
+}
+
+/// A delta that a table has accepted.
+pub struct Accepted {
+    /// The changes applied: what was written, without late rows.
+    pub delta: Delta,
+    /// Positions of late rows in the delta that was written.
+    pub late: Vec<usize>,
+}
+
+impl TableState {
+    /// A table with these rows. `watermark` computes all columns and then the watermark from declared columns.
+    pub fn new(relation: Arc<Relation>, collection: Arc<Collection>, watermark: Option<Projection>) -> TableState {
+        let watermark = relation
+            .watermark
+            .as_ref()
+            .zip(watermark)
+            .map(|(declared, projection)| TableWatermark {
+                column: declared.column,
+                declared: relation
+                    .columns
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, c)| c.generated.is_none())
+                    .map(|(index, _)| index)
+                    .collect(),
+                projection,
+                in_force: Watermark::NONE,
+                next: Watermark::NONE,
+            });
+        TableState {
+            relation,
+            collection,
+            watermark,
+        }
+    }
+
+    /// The stored rows.
+    pub fn collection(&self) -> &Arc<Collection> {
+        &self.collection
+    }
+
+    /// The watermark in force, when one is declared.
+    pub fn watermark(&self) -> Option<Watermark> {
+        self.watermark.as_ref().map(|w| w.in_force)
+    }
+
+    /// The time column and the watermark that rows are late by.
+    pub fn lateness(&self) -> Option<(usize, Watermark)> {
+        self.watermark.as_ref().map(|w| (w.column, w.in_force))
+    }
+
+    /// The watermark before and after the epoch that is being cut; the next one starts with the latter.
+    pub fn tick_watermark(&mut self) -> Option<(Watermark, Watermark)> {
+        let watermark = self.watermark.as_mut()?;
+        let before = std::mem::replace(&mut watermark.in_force, watermark.next);
+        Some((before, watermark.next))
+    }
+
+    /// Checks a delta against the rows there are, and applies it.
+    ///
+    /// # Errors
+    /// `23505` when a key would be there twice. Then nothing is applied.
+    pub fn apply(&self, epoch: Epoch, delta: &Delta) -> Result<Accepted, SqlError> {
+        let (delta, late) = self.without_late(delta)?;
+        if let Some(key) = &self.relation.key {
+            self.check_unique(key, &delta)?;
+        }
+        self.collection.apply(0, epoch, &delta)?;
+        Ok(Accepted { delta, late })
+    }
+
+    /// Takes back what [`TableState::apply`] applied.
+    ///
+    /// # Errors
+    /// When the rows are not there, which would be an error of ours.
+    pub fn take_back(&self, epoch: Epoch, delta: &Delta) -> Result<(), ExecError> {
+        self.collection.apply(0, epoch, &delta.negate())
+    }
+
+    /// Moves the watermark by rows that are now part of a closed order: takes effect after their epoch.
+    ///
+    /// # Errors
+    /// When the watermark's expression fails.
+    pub fn advance(&mut self, delta: &Delta) -> Result<(), ExecError> {
+        let Some(watermark) = &mut self.watermark else {
+            return Ok(());
+        };
+        let declared = delta.batch().project(&watermark.declared)?;
+        let computed = watermark.projection.evaluate(&declared)?;
+        let values = computed.column(computed.num_columns() - 1);
+        let largest = arrow::array::AsArray::as_primitive_opt::<arrow::datatypes::TimestampMicrosecondType>(values)
+            .and_then(arrow::compute::max);
+        if let Some(largest) = largest {
+            watermark.next = watermark.next.max(Watermark(largest));
+        }
+        Ok(())
+    }
+
+    fn without_late(&self, delta: &Delta) -> Result<(Delta, Vec<usize>), SqlError> {
+        let Some(watermark) = &self.watermark else {
+            return Ok((delta.clone(), Vec::new()));
+        };
+        if watermark.in_force == Watermark::NONE || delta.weights().is_some() {
+            return Ok((delta.clone(), Vec::new()));
+        }
+        let (batch, late) = split_late(delta.batch(), watermark.column, watermark.in_force.0)?;
+        Ok((Delta::insert(batch), late))
+    }
+
+    /// No inserted key may be there already, unless the same delta takes it away; nor come twice.
+    fn check_unique(&self, key: &[usize], delta: &Delta) -> Result<(), SqlError> {
+        let columns: Vec<ArrayRef> = key.iter().map(|c| Arc::clone(delta.column(*c))).collect();
+        let keys = delta.batch().project(key).map_err(ExecError::from)?;
+        let encoder = RowKeys::try_new(&keys.schema()).map_err(ExecError::from)?;
+        let rows = encoder.encode(&columns).map_err(ExecError::from)?;
+        let taken: HashSet<&[u8]> = (0..delta.num_rows())
+            .filter(|row| delta.weight(*row) < 0)
+            .map(|row| rows.row(row).data())
+            .collect();
+        let mut inserted: HashSet<&[u8]> = HashSet::new();
+        let mut to_look_up = Vec::new();
+        for row in (0..delta.num_rows()).filter(|row| delta.weight(*row) > 0) {
+            let key_bytes = rows.row(row).data();
+            if !inserted.insert(key_bytes) || delta.weight(row) > 1 {
+                return Err(self.duplicate_key(key, &keys, row));
+            }
+            if !taken.contains(key_bytes) {
+                to_look_up.push(row as u32);
+            }
+        }
+        if to_look_up.is_empty() {
+            return Ok(());
+        }
+        let wanted = UInt32Array::from(to_look_up);
+        let probe = arrow::compute::take_record_batch(&keys, &wanted).map_err(ExecError::from)?;
+        match self.collection.lookup(Epoch::MAX, probe.columns())? {
+            Some(found) if found.num_rows() > 0 => {
+                let found_keys = found.project(key).map_err(ExecError::from)?;
+                Err(self.duplicate_key(key, &found_keys, 0))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn duplicate_key(&self, key: &[usize], keys: &RecordBatch, row: usize) -> SqlError {
+        let constraint = match &self.relation.kind {
+            RelationKind::Table {
+                primary_key_name: Some(name),
+            } => name.clone(),
+            _ => format!("{}_pkey", self.relation.name),
+        };
+        let names: Vec<&str> = key.iter().map(|c| self.relation.columns[*c].name.as_str()).collect();
+        let values: Vec<String> = keys.columns().iter().map(|c| value_text(c, row)).collect();
+        SqlError::new(
+            SqlState::UNIQUE_VIOLATION,
+            format!("duplicate key value violates unique constraint \"{constraint}\""),
+        )
+        .with_detail(format!(
+            "Key ({})=({}) already exists.",
+            names.join(", "),
+            values.join(", ")
+        ))
+    }
+}
+
+fn value_text(column: &ArrayRef, row: usize) -> String {
+    arrow::util::display::array_value_to_string(column, row).unwrap_or_else(|error| error.to_string())
+}

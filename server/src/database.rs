@@ -1,0 +1,451 @@
+//! [`Database`]: everything the sessions of one server share. A session reads the [`World`] (catalog and
+//! collections, one immutable value), asks the coordinator for what changes it, and waits for epochs to close.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use arc_swap::ArcSwap;
+use highwater_executor::{Collection, Projection, Runtime};
+use highwater_planner::catalog::{Catalog, EmitMode, Relation, RelationKind};
+use highwater_planner::{PlanContext, ViewPlan};
+use highwater_storage::Store;
+use highwater_types::{Delta, Epoch, RelationId, SqlError, SqlState};
+use thiserror::Error;
+
+use crate::coordinator::{
+    Command, Coordinator, Core, CoreSetup, EpochHold, EpochHolds, RowShape, StatusBoard, TableLocks, TransactionIds,
+};
+use crate::stored_catalog;
+use crate::system::SystemTables;
+
+/// The name of the database that a server has.
+pub const DATABASE_NAME: &str = "highwater";
+
+/// How a database is opened.
+#[derive(Debug, Clone)]
+pub struct DatabaseConfig {
+    /// The folder that holds catalog and log.
+    pub data_dir: PathBuf,
+    /// Worker threads.
+    pub workers: usize,
+}
+
+/// Why a database could not be opened.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// The folder could not be opened or read.
+    #[error("{0}")]
+    Storage(#[from] highwater_storage::StorageError),
+    /// The workers could not be started.
+    #[error("{0}")]
+    Executor(#[from] highwater_executor::ExecError),
+    /// A thread could not be started.
+    #[error("a thread could not be started: {0}")]
+    Thread(#[from] std::io::Error),
+    /// What the catalog says could not be brought back.
+    #[error("{0}")]
+    Rebuild(SqlError),
+}
+
+/// What exists: the catalog, and the rows of tables and views. One value; a statement sees one world.
+#[derive(Debug, Default, Clone)]
+pub struct World {
+    /// What exists.
+    pub catalog: Arc<Catalog>,
+    /// The rows of each stored relation.
+    pub collections: Arc<HashMap<RelationId, Arc<Collection>>>,
+}
+
+/// What all sessions share.
+pub struct Database {
+    world: ArcSwap<World>,
+    coordinator: Coordinator,
+    store: Arc<Store>,
+    holds: Arc<EpochHolds>,
+    status: Arc<StatusBoard>,
+    workers: usize,
+    system: Arc<SystemTables>,
+    /// The newest OID that was given away; never given again.
+    newest_id: AtomicU32,
+    /// DDL statements run one at a time.
+    pub(crate) ddl: tokio::sync::Mutex<()>,
+    /// Locks of tables being changed.
+    pub(crate) locks: Arc<TableLocks>,
+    /// Transaction ids.
+    pub(crate) transactions: Arc<TransactionIds>,
+}
+
+impl World {
+    /// This world with another catalog, and with `added` rows, without those of `dropped` relations.
+    fn next(&self, catalog: Catalog, added: Option<(RelationId, Arc<Collection>)>, dropped: &[RelationId]) -> World {
+        let mut collections = self.collections.as_ref().clone();
+        collections.extend(added);
+        collections.retain(|id, _| !dropped.contains(id));
+        World {
+            catalog: Arc::new(catalog),
+            collections: Arc::new(collections),
+        }
+    }
+}
+
+impl Database {
+    /// Opens the folder, brings back the tables' rows from the log, and rebuilds every view.
+    ///
+    /// # Errors
+    /// When the folder is in use or damaged, or threads cannot be started.
+    pub async fn open(config: &DatabaseConfig) -> Result<Arc<Database>, OpenError> {
+        let store = Arc::new(Store::open(&config.data_dir)?);
+        let (catalog, newest_id) = stored_catalog::load(&store)?;
+        let mut collections = HashMap::new();
+        for relation in catalog
+            .relations()
+            .filter(|r| matches!(r.kind, RelationKind::Table { .. }))
+        {
+            collections.insert(relation.id, table_collection(relation));
+        }
+        let last_epoch = replay(&store, &collections)?;
+        let (reports, report_receiver) = crossbeam_channel::unbounded();
+        let runtime = Runtime::start(config.workers, reports)?;
+        let holds = Arc::new(EpochHolds::default());
+        let status = Arc::new(StatusBoard::default());
+        let coordinator = Core::start(CoreSetup {
+            store: Arc::clone(&store),
+            runtime,
+            reports: report_receiver,
+            last_epoch,
+            holds: Arc::clone(&holds),
+            status: Arc::clone(&status),
+        })?;
+        let database = Arc::new(Database {
+            world: ArcSwap::from_pointee(World::default()),
+            coordinator,
+            store,
+            holds,
+            status,
+            workers: config.workers,
+            system: Arc::default(),
+            newest_id: AtomicU32::new(newest_id),
+            ddl: tokio::sync::Mutex::new(()),
+            locks: Arc::default(),
+            transactions: Arc::default(),
+        });
+        database
+            .rebuild(catalog, collections)
+            .await
+            .map_err(OpenError::Rebuild)?;
+        Ok(database)
+    }
+
+    /// What exists now.
+    pub fn world(&self) -> Arc<World> {
+        self.world.load_full()
+    }
+
+    /// The way to the coordinator.
+    pub fn coordinator(&self) -> &Coordinator {
+        &self.coordinator
+    }
+
+    /// Progress of sources, views and epochs.
+    pub fn status(&self) -> &StatusBoard {
+        &self.status
+    }
+
+    /// The one database's name.
+    pub fn name(&self) -> &str {
+        DATABASE_NAME
+    }
+
+    /// The system relations.
+    pub fn system(&self) -> Arc<SystemTables> {
+        Arc::clone(&self.system)
+    }
+
+    /// How many workers compute views.
+    pub fn workers(&self) -> usize {
+        self.workers
+    }
+
+    /// Holds the newest closed epoch for reading.
+    pub fn hold_newest(&self) -> EpochHold {
+        self.holds.hold(|| self.coordinator.closed())
+    }
+
+    /// An OID that nothing has or had.
+    pub fn next_id(&self) -> RelationId {
+        RelationId(self.newest_id.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// Makes relations exist: durable in the catalog, known to the coordinator, and only then visible. `extra` are
+    /// relations without rows that belong to it, such as its key's index.
+    ///
+    /// # Errors
+    /// When the coordinator refuses it, or it cannot be made durable; then nothing exists.
+    pub async fn create(&self, new: NewRelation, extra: Vec<Relation>) -> Result<(), SqlError> {
+        let relation = new.relation().clone();
+        let mut catalog = self.world().catalog.with_relation(relation.as_ref().clone());
+        for index in &extra {
+            catalog = catalog.with_relation(index.clone());
+        }
+        let collection = self.install(new).await?;
+        let stored: Vec<&Relation> = extra.iter().chain([relation.as_ref()]).collect();
+        if let Err(error) = stored_catalog::put_relations(&self.store, &stored, self.newest_id.load(Ordering::Relaxed))
+        {
+            self.uninstall(vec![relation.id]).await?;
+            return Err(error.into());
+        }
+        let added = collection.map(|collection| (relation.id, collection));
+        self.world.store(Arc::new(self.world().next(catalog, added, &[])));
+        Ok(())
+    }
+
+    /// Makes another catalog the current one, for changes that no dataflow has a part in.
+    ///
+    /// # Errors
+    /// When it cannot be made durable.
+    pub fn publish(&self, catalog: Catalog) -> Result<(), SqlError> {
+        stored_catalog::put_changes(&self.store, &self.world().catalog, &catalog)?;
+        self.world.store(Arc::new(self.world().next(catalog, None, &[])));
+        Ok(())
+    }
+
+    /// Makes relations gone: dependents must stand before what they depend on.
+    ///
+    /// # Errors
+    /// When it cannot be made durable; then they stay.
+    pub async fn remove(&self, relations: Vec<RelationId>) -> Result<(), SqlError> {
+        let world = self.world();
+        let mut catalog = world.catalog.as_ref().clone();
+        let mut gone = Vec::new();
+        for id in &relations {
+            gone.extend(world.catalog.indexes_on(*id).map(|index| index.id));
+            gone.push(*id);
+        }
+        for id in &gone {
+            catalog = catalog.without_relation(*id);
+        }
+        stored_catalog::put_changes(&self.store, &world.catalog, &catalog)?;
+        self.world.store(Arc::new(world.next(catalog, None, &gone)));
+        self.uninstall(relations).await
+    }
+
+    async fn uninstall(&self, relations: Vec<RelationId>) -> Result<(), SqlError> {
+        self.coordinator.request(|done| Command::Drop { relations, done }).await
+    }
+
+    /// Tells the coordinator of a relation, and makes room for its rows.
+    async fn install(&self, new: NewRelation) -> Result<Option<Arc<Collection>>, SqlError> {
+        match new {
+            NewRelation::Table { relation, watermark } => {
+                let collection = table_collection(&relation);
+                let rows = Arc::clone(&collection);
+                self.coordinator
+                    .request(|done| Command::CreateTable {
+                        relation,
+                        collection: rows,
+                        watermark,
+                        done,
+                    })
+                    .await?;
+                Ok(Some(collection))
+            }
+            NewRelation::Source { relation, spec, shape } => {
+                self.coordinator
+                    .request(|done| Command::CreateSource {
+                        relation,
+                        spec,
+                        shape,
+                        done,
+                    })
+                    .await?;
+                Ok(None)
+            }
+            NewRelation::View { relation, plan } => {
+                let collection = Collection::new(relation.arrow_schema(), relation.key.clone(), self.workers);
+                let rows = Arc::clone(&collection);
+                let id = relation.id;
+                let made = self
+                    .coordinator
+                    .request(|done| Command::CreateView {
+                        relation,
+                        plan,
+                        collection: rows,
+                        done,
+                    })
+                    .await;
+                if let Err(error) = made {
+                    self.uninstall(vec![id]).await?;
+                    return Err(error);
+                }
+                Ok(Some(collection))
+            }
+            NewRelation::Inline { .. } => Ok(None),
+        }
+    }
+
+    /// Brings everything in the catalog back to life, in the order in which it was made.
+    async fn rebuild(&self, catalog: Catalog, tables: HashMap<RelationId, Arc<Collection>>) -> Result<(), SqlError> {
+        let collections = Arc::new(tables);
+        self.world.store(Arc::new(World {
+            catalog: Arc::new(catalog.clone()),
+            collections,
+        }));
+        for relation in catalog.relations() {
+            let context = crate::session::context_for(&self.world().catalog, &relation.schema);
+            match &relation.kind {
+                RelationKind::Table { .. } => {
+                    let collection = Arc::clone(&self.world().collections[&relation.id]);
+                    let watermark = watermark_projection(&context, relation)?;
+                    let relation = Arc::clone(relation);
+                    self.coordinator
+                        .request(|done| Command::CreateTable {
+                            relation,
+                            collection,
+                            watermark,
+                            done,
+                        })
+                        .await?;
+                }
+                RelationKind::Source(_) => {
+                    self.install(NewRelation::source(&context, relation)?).await?;
+                }
+                RelationKind::MaterializedView { query, emit } => {
+                    if let Err(error) = self.rebuild_view(&context, relation, query, *emit).await {
+                        tracing::error!(view = relation.display_name(), %error, "a view could not be rebuilt");
+                    }
+                }
+                RelationKind::View { .. } | RelationKind::Index { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn rebuild_view(
+        &self,
+        context: &PlanContext,
+        relation: &Arc<Relation>,
+        query: &str,
+        emit: EmitMode,
+    ) -> Result<(), SqlError> {
+        let query = highwater_parser::parse_query(query)?;
+        let names: Vec<String> = relation.columns.iter().map(|c| c.name.clone()).collect();
+        let plan = Arc::new(highwater_planner::plan_view(context, &query, &names, emit)?);
+        let id = relation.id;
+        let rows = self
+            .install(NewRelation::View {
+                relation: Arc::clone(relation),
+                plan,
+            })
+            .await?;
+        let added = rows.map(|rows| (id, rows));
+        let world = self.world();
+        self.world
+            .store(Arc::new(world.next(world.catalog.as_ref().clone(), added, &[])));
+        Ok(())
+    }
+}
+
+/// A relation about to exist, with what the coordinator needs to know of it.
+pub enum NewRelation {
+    /// A stored table.
+    Table {
+        /// The table.
+        relation: Arc<Relation>,
+        /// What computes its watermark.
+        watermark: Option<Projection>,
+    },
+    /// A source.
+    Source {
+        /// The source.
+        relation: Arc<Relation>,
+        /// How to connect to it.
+        spec: highwater_connectors::SourceSpec,
+        /// What makes rows of its records.
+        shape: Arc<RowShape>,
+    },
+    /// A materialized view.
+    View {
+        /// The view.
+        relation: Arc<Relation>,
+        /// What it computes.
+        plan: Arc<ViewPlan>,
+    },
+    /// What has no rows of its own: an inline view, an index.
+    Inline {
+        /// The relation.
+        relation: Arc<Relation>,
+    },
+}
+
+impl NewRelation {
+    fn relation(&self) -> &Arc<Relation> {
+        match self {
+            NewRelation::Table { relation, .. }
+            | NewRelation::Source { relation, .. }
+            | NewRelation::View { relation, .. }
+            | NewRelation::Inline { relation } => relation,
+        }
+    }
+
+    /// A table, with its watermark compiled.
+    ///
+    /// # Errors
+    /// When the watermark's expression cannot be planned.
+    pub fn table(context: &PlanContext, relation: &Arc<Relation>) -> Result<NewRelation, SqlError> {
+        let watermark = watermark_projection(context, relation)?;
+        Ok(NewRelation::Table {
+            relation: Arc::clone(relation),
+            watermark,
+        })
+    }
+
+    /// A source, with its generated columns and watermark compiled.
+    ///
+    /// # Errors
+    /// When an expression cannot be planned, or the relation is no source.
+    pub fn source(context: &PlanContext, relation: &Arc<Relation>) -> Result<NewRelation, SqlError> {
+        let RelationKind::Source(config) = &relation.kind else {
+            return Err(SqlError::new(
+                SqlState::WRONG_OBJECT_TYPE,
+                format!("\"{}\" is not a source", relation.display_name()),
+            ));
+        };
+        let spec = crate::stored_catalog::source_spec(relation, config);
+        let projection = watermark_projection(context, relation)?;
+        let time_column = relation.watermark.as_ref().map(|w| w.column);
+        let shape = Arc::new(RowShape::new(relation.arrow_schema(), projection, time_column));
+        Ok(NewRelation::Source {
+            relation: Arc::clone(relation),
+            spec,
+            shape,
+        })
+    }
+}
+
+fn watermark_projection(context: &PlanContext, relation: &Relation) -> Result<Option<Projection>, SqlError> {
+    let plan = highwater_planner::watermark_plan(context, relation)?;
+    Ok(plan.map(|plan| Projection::try_new(&plan)).transpose()?)
+}
+
+fn table_collection(relation: &Relation) -> Arc<Collection> {
+    Collection::new(relation.arrow_schema(), relation.key.clone(), 1)
+}
+
+/// Applies the log to the tables' collections; answers the newest epoch in it.
+fn replay(store: &Store, tables: &HashMap<RelationId, Arc<Collection>>) -> Result<Epoch, OpenError> {
+    let mut last = Epoch::ZERO;
+    for record in store.wal().replay() {
+        let (epoch, entries) = record?;
+        last = last.max(epoch);
+        for entry in entries {
+            // A table dropped since has no collection any more; its entries are on their way out of the log.
+            if let Some(collection) = tables.get(&entry.relation) {
+                let delta: Delta = entry.delta;
+                collection.apply(0, epoch, &delta)?;
+            }
+        }
+    }
+    Ok(last)
+}

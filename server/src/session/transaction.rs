@@ -1,0 +1,195 @@
+//! [`Transaction`]: what a session has read and written since BEGIN (or in one statement). Writes are kept as
+//! deltas in the order of their statements until COMMIT hands them to the coordinator as a whole; a savepoint is
+//! a place in that order.
+
+use std::sync::Arc;
+
+use highwater_executor::ExecError;
+use highwater_types::{Delta, Epoch, RelationId, SqlError, SqlState};
+
+use crate::coordinator::{EpochHold, TransactionId, Writes};
+use crate::database::Database;
+
+/// An open transaction.
+pub struct Transaction {
+    id: TransactionId,
+    database: Arc<Database>,
+    kind: TransactionKind,
+    read_only: bool,
+    /// Every statement reads at this epoch; taken by the first one that reads.
+    hold: Option<Arc<EpochHold>>,
+    writes: Vec<(RelationId, Delta)>,
+    savepoints: Vec<(String, usize)>,
+}
+
+/// How a transaction came to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TransactionKind {
+    /// One statement, or the statements of one message up to Sync.
+    Implicit,
+    /// BEGIN.
+    Block,
+}
+
+impl Transaction {
+    /// A transaction that has done nothing.
+    pub fn new(database: Arc<Database>, kind: TransactionKind, read_only: bool) -> Transaction {
+        let id = database.transactions.next();
+        Transaction {
+            id,
+            database,
+            kind,
+            read_only,
+            hold: None,
+            writes: Vec::new(),
+            savepoints: Vec::new(),
+        }
+    }
+
+    /// How it came to be.
+    pub fn kind(&self) -> TransactionKind {
+        self.kind
+    }
+
+    /// Makes an implicit transaction a block: BEGIN inside a string of statements.
+    pub fn make_block(&mut self, read_only: bool) {
+        self.kind = TransactionKind::Block;
+        self.read_only = read_only;
+    }
+
+    /// Refuses writes from now on, or no more.
+    pub fn set_read_only(&mut self, read_only: bool) {
+        self.read_only = read_only;
+    }
+
+    /// The epoch that this transaction reads at.
+    pub fn read_hold(&mut self) -> Arc<EpochHold> {
+        Arc::clone(self.hold.get_or_insert_with(|| Arc::new(self.database.hold_newest())))
+    }
+
+    /// What this transaction has changed in a table so far; `None` when nothing.
+    ///
+    /// # Errors
+    /// When deltas of one table differ in their columns, which would be an error of ours.
+    pub fn changes_of(&self, table: RelationId) -> Result<Option<Delta>, SqlError> {
+        let deltas: Vec<Delta> = self
+            .writes
+            .iter()
+            .filter(|(id, _)| *id == table)
+            .map(|(_, delta)| delta.clone())
+            .collect();
+        let Some(first) = deltas.first() else { return Ok(None) };
+        let sum = Delta::concat(&first.schema(), &deltas).map_err(ExecError::from)?;
+        Ok(Some(sum.consolidate().map_err(ExecError::from)?))
+    }
+
+    /// The epoch to read a table at: the transaction's own, but the newest for a table in which it has changed
+    /// rows, since it holds that table's lock and its changes are relative to the newest rows.
+    pub fn read_epoch(&mut self, table: RelationId) -> Epoch {
+        let retracts = self
+            .writes
+            .iter()
+            .any(|(id, delta)| *id == table && !delta.is_append_only());
+        if retracts { Epoch::MAX } else { self.read_hold().epoch() }
+    }
+
+    /// Waits for the lock of a table whose rows are about to be changed.
+    ///
+    /// # Errors
+    /// `40P01` on a deadlock, `25006` in a read-only transaction.
+    pub async fn lock(&self, table: RelationId) -> Result<(), SqlError> {
+        self.database.locks.acquire(self.id, table).await
+    }
+
+    /// Refuses to go on in a read-only transaction.
+    ///
+    /// # Errors
+    /// `25006`.
+    pub fn check_writable(&self, command: &str) -> Result<(), SqlError> {
+        if self.read_only {
+            let message = format!("cannot execute {command} in a read-only transaction");
+            return Err(SqlError::new(SqlState::READ_ONLY_SQL_TRANSACTION, message));
+        }
+        Ok(())
+    }
+
+    /// Adds changes of a statement.
+    pub fn write(&mut self, table: RelationId, delta: Delta) {
+        if !delta.is_empty() {
+            self.writes.push((table, delta));
+        }
+    }
+
+    /// Remembers this place under a name.
+    pub fn savepoint(&mut self, name: String) {
+        self.savepoints.push((name, self.writes.len()));
+    }
+
+    /// Forgets a savepoint, and those after it.
+    ///
+    /// # Errors
+    /// `3B001` when there is none of this name.
+    pub fn release(&mut self, name: &str) -> Result<(), SqlError> {
+        let at = self.savepoint_index(name)?;
+        self.savepoints.truncate(at);
+        Ok(())
+    }
+
+    /// Takes back what was written after a savepoint, which stays.
+    ///
+    /// # Errors
+    /// `3B001` when there is none of this name.
+    pub fn roll_back_to(&mut self, name: &str) -> Result<(), SqlError> {
+        let at = self.savepoint_index(name)?;
+        self.writes.truncate(self.savepoints[at].1);
+        self.savepoints.truncate(at + 1);
+        Ok(())
+    }
+
+    /// Makes everything durable and visible.
+    ///
+    /// # Errors
+    /// When a constraint is broken meanwhile, or the log cannot be written: then nothing is applied.
+    pub async fn commit(mut self) -> Result<(), SqlError> {
+        let mut writes: Writes = Vec::new();
+        let mut tables: Vec<RelationId> = self.writes.iter().map(|(id, _)| *id).collect();
+        tables.sort_unstable();
+        tables.dedup();
+        for table in tables {
+            if let Some(delta) = self.changes_of(table)?
+                && !delta.is_empty()
+            {
+                writes.push((table, delta));
+            }
+        }
+        self.hold = None;
+        if writes.is_empty() {
+            return Ok(());
+        }
+        let (database, id) = (Arc::clone(&self.database), self.id);
+        self.database
+            .coordinator()
+            .commit(writes, move || database.locks.release(id))
+            .await?;
+        Ok(())
+    }
+
+    fn savepoint_index(&self, name: &str) -> Result<usize, SqlError> {
+        self.savepoints
+            .iter()
+            .rposition(|(known, _)| known == name)
+            .ok_or_else(|| {
+                SqlError::new(
+                    SqlState::INVALID_SAVEPOINT_SPECIFICATION,
+                    format!("savepoint \"{name}\" does not exist"),
+                )
+            })
+    }
+}
+
+/// However it ends, its locks go.
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        self.database.locks.release(self.id);
+    }
+}
