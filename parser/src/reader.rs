@@ -147,6 +147,14 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The line and column at which a token starts, from 1.
+    pub(crate) fn place(&self, mark: usize) -> (u64, u64) {
+        match self.token(mark) {
+            Some(token) => (token.span.start.line, token.span.start.column),
+            None => (1, 1),
+        }
+    }
+
     /// The text from a token up to the cursor, and how many characters stand before it.
     pub(crate) fn text_from(&self, mark: usize) -> (String, usize) {
         let last = self.parser.index().min(self.length).checked_sub(1);

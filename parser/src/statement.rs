@@ -15,6 +15,29 @@ pub struct Parsed {
     /// Where that text starts in the whole string, in characters from 0. Positions in a statement's errors count
     /// from the start of the whole string: line and column of a token are those of the whole string too.
     pub offset: usize,
+    /// The line of the whole string on which it starts, from 1.
+    pub line: u64,
+    /// The character of that line at which it starts, from 1.
+    pub column: u64,
+}
+
+impl Parsed {
+    /// The position, in characters of the whole string from 1, of what stands at this line and column of it.
+    pub fn position_of(&self, line: u64, column: u64) -> usize {
+        let lines = usize::try_from(line.saturating_sub(self.line)).unwrap_or(usize::MAX);
+        let column = usize::try_from(column).unwrap_or(usize::MAX);
+        if lines == 0 {
+            let start = usize::try_from(self.column).unwrap_or(usize::MAX);
+            return self.offset + column.saturating_sub(start) + 1;
+        }
+        let before: usize = self
+            .text
+            .split_inclusive('\n')
+            .take(lines)
+            .map(|line| line.chars().count())
+            .sum();
+        self.offset + before + column
+    }
 }
 
 /// A statement.

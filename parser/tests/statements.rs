@@ -651,3 +651,13 @@ fn a_mistake_under_many_calls_is_found_at_once() {
         assert!(parse(&sql).is_err(), "{open}");
     }
 }
+
+#[test]
+fn places_in_a_statement_are_counted_from_the_start_of_the_string() {
+    let sql = "select 1;\n  select 'é',\n nosuch";
+    let parsed = parse(sql).expect("well formed");
+    let second = &parsed[1];
+    assert_eq!((second.line, second.column), (2, 3));
+    assert_eq!(second.position_of(2, 10), 20);
+    assert_eq!(second.position_of(3, 2), 26);
+}

@@ -62,6 +62,27 @@ impl ExactFloatSum {
         }
     }
 
+    /// Adds all that another sum holds.
+    pub fn merge(&mut self, other: &ExactFloatSum) {
+        self.add_to_bin_if_any(other.first_bin, other.first);
+        let Some(rest) = &other.rest else { return };
+        for (bin, sum) in &rest.bins {
+            self.add_to_bin_if_any(*bin, *sum);
+        }
+        if rest.nan_count != 0 || rest.infinite_counts != [0, 0] {
+            let own = self.rest.get_or_insert_default();
+            own.nan_count += rest.nan_count;
+            own.infinite_counts[0] += rest.infinite_counts[0];
+            own.infinite_counts[1] += rest.infinite_counts[1];
+        }
+    }
+
+    fn add_to_bin_if_any(&mut self, bin: u8, sum: i128) {
+        if bin > 0 && sum != 0 {
+            self.add_to_bin(bin, sum);
+        }
+    }
+
     /// The sum, rounded to the nearest number; `None` when it is finite but too large for one.
     pub fn value(&self) -> Option<f64> {
         if let Some(rest) = &self.rest {
@@ -242,6 +263,18 @@ mod tests {
             assert_eq!(sum(&[1e308, number, -1e308]), Some(number), "2^{exponent}");
             assert_eq!(sum(&[-1e-310, -number, 1e-310]), Some(-number), "2^{exponent}");
         }
+    }
+
+    #[test]
+    fn sums_of_parts_make_the_sum_of_all() {
+        let mut parts = [ExactFloatSum::default(), ExactFloatSum::default()];
+        for (at, number) in [1e300, 0.1, -1e300, 0.2, f64::INFINITY, 1e-300].into_iter().enumerate() {
+            parts[at % 2].add(number, 1);
+        }
+        let [mut whole, other] = parts;
+        whole.merge(&other);
+        whole.add(f64::INFINITY, -1);
+        assert_eq!(whole.value(), sum(&[0.1, 0.2, 1e-300]));
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub use delta::{Delta, DeltaError, RowKeys, canonical_floats};
 pub use exact_sum::ExactFloatSum;
 pub use fault::Fault;
 pub use id::RelationId;
-pub use quotient::{average, quotient};
+pub use quotient::{average, quotient, quotient_digits};
 pub use sql_type::{IntervalParts, QUOTIENT, SqlType, UNCONSTRAINED_NUMERIC};
 pub use sqlstate::{SqlError, SqlState};
 pub use time::{Epoch, SourceWatermark, Tick, Watermark};

@@ -13,8 +13,13 @@ const SCALE: i32 = 24;
 /// `least_scale` is the greater of the scales that the two are shown with: the quotient has no fewer digits.
 /// `None` when the result is too large.
 pub fn quotient(a: i256, s1: i32, b: i256, s2: i32, least_scale: i32) -> Option<i256> {
-    let digits = division_scale(a, s1, b, s2).max(least_scale).clamp(0, SCALE);
+    let digits = quotient_digits(a, s1, b, s2, least_scale);
     rescale(divide_finite(a, b, digits + s2 - s1)?, digits, SCALE)
+}
+
+/// How many digits after the point [`quotient`] rounds at.
+pub fn quotient_digits(a: i256, s1: i32, b: i256, s2: i32, least_scale: i32) -> i32 {
+    division_scale(a, s1, b, s2).max(least_scale).clamp(0, SCALE)
 }
 
 /// `sum / count` as a [`QUOTIENT`](crate::QUOTIENT), for an average over values of scale `scale`, which keep their

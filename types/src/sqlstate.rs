@@ -108,7 +108,7 @@ pub struct SqlError {
     /// Where in the statement, in characters, from 1.
     pub position: Option<usize>,
     /// What was being done, where that is not plain from the statement: a line of COPY.
-    pub context: Option<String>,
+    pub context: Option<Box<str>>,
 }
 
 impl SqlError {
@@ -137,7 +137,7 @@ impl SqlError {
     }
 
     /// Adds what was being done.
-    pub fn with_context(mut self, context: impl Into<String>) -> SqlError {
+    pub fn with_context(mut self, context: impl Into<Box<str>>) -> SqlError {
         self.context = Some(context.into());
         self
     }

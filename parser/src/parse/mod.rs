@@ -45,10 +45,13 @@ fn rest(r: &mut Reader<'_>) -> Read<Parsed> {
     let mark = r.mark();
     let statement = statement(r)?;
     let (text, offset) = r.text_from(mark);
+    let (line, column) = r.place(mark);
     Ok(Parsed {
         statement,
         text,
         offset,
+        line,
+        column,
     })
 }
 

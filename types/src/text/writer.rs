@@ -58,11 +58,7 @@ impl<'a> TextWriter<'a> {
     ///
     /// # Errors
     /// When the array's Arrow type stands for no SQL type and cannot be made into one that does.
-    pub fn try_new(
-        field: &Field,
-        array: &'a dyn Array,
-        settings: &'a TextSettings,
-    ) -> Result<TextWriter<'a>, SqlError> {
+    pub fn try_new(field: &Field, array: &dyn Array, settings: &'a TextSettings) -> Result<TextWriter<'a>, SqlError> {
         let column = Column::try_new(field, &arrow::array::make_array(array.to_data()))?;
         Ok(TextWriter { column, settings })
     }
