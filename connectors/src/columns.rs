@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use highwater_types::SqlType;
 use highwater_types::text::{TextSettings, parse_column};
 
@@ -72,16 +72,6 @@ impl ColumnPlan {
         })
     }
 
-    /// Where each declared column comes from.
-    pub(crate) fn slots(&self) -> &[Slot] {
-        &self.slots
-    }
-
-    /// The declared types.
-    pub(crate) fn types(&self) -> &[SqlType] {
-        &self.types
-    }
-
     /// The declared columns of these records. `data` holds the connector's columns.
     pub(crate) fn batch(
         &self,
@@ -101,10 +91,17 @@ impl ColumnPlan {
     }
 }
 
-fn cast_to(column: &ArrayRef, sql_type: &SqlType) -> Result<ArrayRef, ConnectorError> {
+/// Casts a column to the Arrow type of a declared one; a value that does not fit is an error.
+pub(crate) fn cast_to(column: &ArrayRef, sql_type: &SqlType) -> Result<ArrayRef, ConnectorError> {
     let data_type = sql_type.to_arrow();
     if *column.data_type() == data_type {
         return Ok(Arc::clone(column));
+    }
+    if *sql_type == SqlType::Timestamptz {
+        // A time without a zone is one in UTC, which needs no time zone database.
+        let times = cast_to(column, &SqlType::Timestamp)?;
+        let times = times.as_primitive::<TimestampMicrosecondType>().clone();
+        return Ok(Arc::new(times.with_timezone("UTC")));
     }
     let strict = CastOptions {
         safe: false,

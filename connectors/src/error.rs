@@ -156,7 +156,7 @@ pub enum ConnectorError {
     },
     /// Values could not be put into columns.
     #[error("{0}")]
-    Values(#[from] SqlError),
+    Values(Box<SqlError>),
     /// Arrow refused.
     #[error("{0}")]
     Arrow(#[from] ArrowError),
@@ -164,6 +164,12 @@ pub enum ConnectorError {
 
 fn of_table(table: &Option<&'static str>) -> String {
     table.map_or(String::new(), |table| format!(" in table {table}"))
+}
+
+impl From<SqlError> for ConnectorError {
+    fn from(error: SqlError) -> ConnectorError {
+        ConnectorError::Values(Box::new(error))
+    }
 }
 
 impl From<ConnectorError> for SqlError {
@@ -203,7 +209,7 @@ impl From<ConnectorError> for SqlError {
             ),
             ConnectorError::Parquet { .. } => (SqlState::DATA_CORRUPTED, None),
             ConnectorError::UnknownPartition { .. } | ConnectorError::Arrow(_) => (SqlState::INTERNAL_ERROR, None),
-            ConnectorError::Values(source) => return source,
+            ConnectorError::Values(source) => return *source,
         };
         let shaped = SqlError::new(state, message);
         match hint {

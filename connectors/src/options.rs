@@ -56,17 +56,6 @@ impl Options {
         Ok(self.take(names)?.map(|(_, value)| value))
     }
 
-    /// An option that any type reads from text, such as a number.
-    pub(crate) fn parsed<T: FromStr>(&self, names: &[&str], expected: &str) -> Result<Option<T>, ConnectorError> {
-        let Some((option, value)) = self.take(names)? else {
-            return Ok(None);
-        };
-        match value.trim().parse() {
-            Ok(parsed) => Ok(Some(parsed)),
-            Err(_) => Err(invalid(option, value, expected)),
-        }
-    }
-
     /// A number that must be within bounds.
     pub(crate) fn number<T: FromStr + PartialOrd + std::fmt::Display>(
         &self,
@@ -163,16 +152,6 @@ impl Options {
                 Err(invalid(option, value, &expected))
             }
         }
-    }
-
-    /// Names of options left whose normalised form starts with this.
-    pub(crate) fn left_with_prefix(&self, prefix: &str) -> Vec<String> {
-        let prefix = normal(prefix);
-        let left = self.left.borrow();
-        left.iter()
-            .filter(|(name, _)| name.starts_with(&prefix))
-            .map(|(_, (written, _))| written.clone())
-            .collect()
     }
 
     /// Refuses whatever nobody asked for.

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use arrow::array::ArrayRef;
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use highwater_types::SqlType;
 
@@ -89,7 +92,13 @@ pub(crate) fn read_all(
 /// The rows of a batch, as `offset: values ...`.
 pub(crate) fn lines(batch: &SourceBatch) -> Vec<String> {
     let options = FormatOptions::default().with_null("null");
-    let columns = batch.batch.columns().iter();
+    // A timestamptz is shown as its time in UTC.
+    let shown = |column: &ArrayRef| match column.data_type() {
+        DataType::Timestamp(unit, Some(_)) => cast(column, &DataType::Timestamp(*unit, None)).expect("the same time"),
+        _ => Arc::clone(column),
+    };
+    let shown: Vec<ArrayRef> = batch.batch.columns().iter().map(shown).collect();
+    let columns = shown.iter();
     let columns: Vec<ArrayFormatter<'_>> = columns
         .map(|c| ArrayFormatter::try_new(c.as_ref(), &options).expect("every type has a text form"))
         .collect();

@@ -34,6 +34,13 @@ fn everything(options: &str) -> SourceSpec {
 }
 
 #[test]
+fn the_first_rows_of_a_seed_are_these() {
+    let golden: Vec<&str> = include_str!("golden.txt").lines().collect();
+    assert_eq!(rows(&everything(", rows = 6")), golden);
+    assert_ne!(rows(&everything(", rows = 6, seed = 1")), golden);
+}
+
+#[test]
 fn reading_again_from_an_offset_gives_the_same_rows() {
     let (connector, _) = connect(&everything(", rows = 100"));
     let partition = PartitionId::new("0");

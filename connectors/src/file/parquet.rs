@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
-use arrow::compute::{CastOptions, can_cast_types, cast, cast_with_options, filter_record_batch};
+use arrow::compute::{can_cast_types, cast, filter_record_batch};
 use arrow::datatypes::{DataType, Schema};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use highwater_types::SqlType;
@@ -14,7 +14,7 @@ use highwater_types::text::{TextSettings, parse_column};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
-use crate::columns::ColumnPlan;
+use crate::columns::{ColumnPlan, cast_to};
 use crate::options::nearest;
 use crate::{ConnectorError, DeadLetter, Offset, PartitionId, PartitionReader, ReadStep, SourceBatch};
 
@@ -227,11 +227,7 @@ fn convert(stored: &ArrayRef, sql_type: &SqlType) -> Result<ArrayRef, ConnectorE
             &TextSettings::default(),
         )?);
     }
-    let strict = CastOptions {
-        safe: false,
-        ..CastOptions::default()
-    };
-    Ok(cast_with_options(stored, &sql_type.to_arrow(), &strict)?)
+    cast_to(stored, sql_type)
 }
 
 /// The slow way, for a column with a bad value: row by row, NULL where it is bad.

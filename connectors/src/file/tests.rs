@@ -64,6 +64,28 @@ fn reasons(seen: &Seen) -> Vec<String> {
 }
 
 #[test]
+fn csv_is_read_as_copy_reads_it() {
+    let folder = Folder::new();
+    folder.write(
+        "a.csv",
+        "1,plain\n2,\"a, \"\"b\"\"\nc\"\r\n3,\n4,\"\"\n\n5,mid\"dle, \"x\n",
+    );
+    let seen = all(&folder.source("a.csv", ""));
+    assert!(seen.ended);
+    assert_eq!(
+        seen.rows,
+        [
+            "0: 1 plain",
+            "8: 2 a, \"b\"\nc",
+            "24: 3 null",
+            "27: 4 ",
+            "33: 5 middle, x"
+        ]
+    );
+    assert!(seen.dead.is_empty(), "{:?}", seen.dead);
+}
+
+#[test]
 fn csv_options_are_those_of_copy() {
     let folder = Folder::new();
     folder.write("a.txt", "NAME|other|id\n'it\\'s'|0|1\nNULL|0|2\n");
@@ -74,6 +96,74 @@ fn csv_options_are_those_of_copy() {
         .map(|(k, v)| (k.to_string(), v.to_string()))
         .into();
     assert_eq!(all(&spec).rows, ["14: 1 it's", "26: 2 null"]);
+}
+
+#[test]
+fn a_malformed_record_is_a_dead_letter_and_the_rest_goes_on() {
+    let folder = Folder::new();
+    let text = b"1,a\nx,b\n3\n4,d,e\n5,\xff\n6,f\n7,\"open\n8,h\n".to_vec();
+    folder.write("a.csv", text);
+    let seen = all(&folder.source("a.csv", ""));
+    assert_eq!(seen.rows, ["0: 1 a", "20: 6 f", "32: 8 h"]);
+    assert_eq!(
+        reasons(&seen),
+        [
+            "4: invalid input syntax for type bigint: \"x\" | x,b",
+            "8: the record has 1 values, not 2 | 3",
+            "10: the record has 3 values, not 2 | 4,d,e",
+            "16: the record is not UTF-8 | 5,\u{fffd}",
+            "24: a quoted value is not closed | 7,\"open",
+        ]
+    );
+}
+
+#[test]
+fn json_lines_find_columns_by_name_and_pass_over_the_rest() {
+    let folder = Folder::new();
+    let columns = [
+        ("id", SqlType::Int8),
+        ("userid", SqlType::Text),
+        ("price", SqlType::Numeric(Some((10, 3)))),
+        ("at", SqlType::Timestamp),
+        ("doc", SqlType::Jsonb),
+        ("tags", SqlType::Array(Box::new(SqlType::Text))),
+        ("ok", SqlType::Bool),
+    ];
+    let lines = [
+        r#"{"id": 1, "userId": "u", "price": 1.10, "at": "2024-01-02T03:04:05Z", "doc": {"b": [1, null]}, "tags": ["a,b", null, "c\"d"], "ok": true, "more": {"x": [1]}}"#,
+        r#"{"price": null, "id": 2, "doc": "text", "tags": []}"#,
+        r#"{"id": "3", "userid": 7, "doc": null}"#,
+        r#"[1]"#,
+        r#"{"id": 1.5}"#,
+        r#"{"id": 6"#,
+        "",
+        r#"{"id": 7} x"#,
+    ];
+    folder.write("a.jsonl", lines.join("\n"));
+    let path = folder.path("a.jsonl").display().to_string();
+    let seen = all(&spec("file", &columns, &format!("path = {path}")));
+    assert_eq!(
+        seen.rows,
+        [
+            r#"0: 1 u 1.100 2024-01-02T03:04:05 {"b": [1, null]} [a,b, null, c"d] true"#,
+            r#"158: 2 null null null "text" [] null"#,
+            "210: 3 7 null null null null null",
+        ]
+    );
+    let dead = reasons(&seen);
+    assert_eq!(dead.len(), 4, "{dead:?}");
+    assert!(
+        dead[0].starts_with("248: invalid JSON: invalid type: sequence, expected an object"),
+        "{}",
+        dead[0]
+    );
+    assert!(
+        dead[1].starts_with("252: invalid input syntax for type bigint: \"1.5\""),
+        "{}",
+        dead[1]
+    );
+    assert!(dead[2].contains("EOF while parsing"), "{}", dead[2]);
+    assert!(dead[3].contains("trailing characters"), "{}", dead[3]);
 }
 
 #[test]
@@ -218,7 +308,7 @@ fn parquet_columns_are_found_by_name_cast_and_read_from_any_row() {
     let (connector, _) = connect(&spec("file", &columns, &format!("path = {path}")));
     let whole = read_all(connector.as_ref(), &partition, 0, None, 64);
     assert_eq!(whole.rows.len(), 1000);
-    assert_eq!(whole.rows[3], "3: 1970-01-01T00:00:00.003Z 3 null");
+    assert_eq!(whole.rows[3], "3: 1970-01-01T00:00:00.003 3 null");
     assert_eq!(
         read_all(connector.as_ref(), &partition, 599, None, 1000).rows,
         whole.rows[599..]

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
+use highwater_types::SqlType;
 use highwater_types::text::{TextSettings, parse_column};
-use highwater_types::{SqlError, SqlType};
 
 use super::lines::{Lines, Quotes, RECORD_BYTES_MAX};
 use crate::columns::ColumnPlan;
@@ -89,9 +89,9 @@ impl Texts {
         self.values[row].clone().map(|range| &self.text[range])
     }
 
-    fn parse(&self, sql_type: &SqlType) -> Result<ArrayRef, SqlError> {
+    fn parse(&self, sql_type: &SqlType) -> Result<ArrayRef, ConnectorError> {
         let mut values = (0..self.values.len()).map(|row| self.get(row));
-        parse_column(sql_type, &mut values, &TextSettings::default())
+        Ok(parse_column(sql_type, &mut values, &TextSettings::default())?)
     }
 }
 
@@ -217,7 +217,7 @@ impl Taken {
         types: &[SqlType],
         partition: &PartitionId,
     ) -> Result<(Vec<ArrayRef>, Vec<Offset>, Vec<DeadLetter>), ConnectorError> {
-        let parsed: Result<Vec<ArrayRef>, SqlError> = self
+        let parsed: Result<Vec<ArrayRef>, ConnectorError> = self
             .columns
             .iter()
             .zip(types)

@@ -18,6 +18,11 @@ use nexmark::event::{Auction, Bid, Event, EventType, Person};
 /// share a hot seller.
 const ROUNDS_PER_SEED: u64 = 100 << 20;
 
+/// How long a bid's texts are, on average and a little more.
+const BID_CHANNEL_BYTES: usize = 12;
+const BID_URL_BYTES: usize = 80;
+const BID_EXTRA_BYTES: usize = 76;
+
 /// One of Nexmark's tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Table {
@@ -210,11 +215,20 @@ pub(super) struct BidColumns {
 }
 
 impl Columns {
-    pub(super) fn new(table: Table) -> Columns {
+    /// For up to this many rows. Bids are most of what is read: theirs have room from the start.
+    pub(super) fn new(table: Table, rows: usize) -> Columns {
         match table {
             Table::Person => Columns::Person(PersonColumns::default()),
             Table::Auction => Columns::Auction(AuctionColumns::default()),
-            Table::Bid => Columns::Bid(BidColumns::default()),
+            Table::Bid => Columns::Bid(BidColumns {
+                auction: Vec::with_capacity(rows),
+                bidder: Vec::with_capacity(rows),
+                price: Vec::with_capacity(rows),
+                channel: StringBuilder::with_capacity(rows, rows * BID_CHANNEL_BYTES),
+                url: StringBuilder::with_capacity(rows, rows * BID_URL_BYTES),
+                date_time: Vec::with_capacity(rows),
+                extra: StringBuilder::with_capacity(rows, rows * BID_EXTRA_BYTES),
+            }),
         }
     }
 

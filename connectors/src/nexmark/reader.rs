@@ -59,17 +59,18 @@ impl NexmarkReader {
         }
     }
 
+    /// Adds the event of this number, which is the table's `index`-th.
     fn push(&mut self, columns: &mut Columns, number: u64, index: u64) {
-        let mut generator = self
-            .generator
-            .take()
-            .expect("a generator is put back after every event");
-        if generator.offset() != index {
-            generator = generator.with_offset(index);
+        // Moving the generator copies its whole configuration, so it is done only on a jump.
+        if self.generator.as_ref().is_some_and(|g| g.offset() != index) {
+            self.generator = self.generator.take().map(|g| g.with_offset(index));
         }
-        let event = generator.next().expect("the generator never ends");
-        columns.push(&self.stream, number, &event);
-        self.generator = Some(generator);
+        let event = self.generator.as_mut().and_then(Iterator::next);
+        columns.push(
+            &self.stream,
+            number,
+            &event.expect("there is a generator, and it never ends"),
+        );
     }
 }
 
@@ -80,8 +81,9 @@ impl PartitionReader for NexmarkReader {
             .saturating_mul(POSITIONS_PER_ROW)
             .max(self.stream.round);
         let end = self.positions.end.min(self.pace.due());
-        let mut columns = Columns::new(self.stream.table);
-        let mut offsets = Vec::with_capacity(max_rows);
+        let most = max_rows.min(usize::try_from(end.saturating_sub(start)).unwrap_or(usize::MAX));
+        let mut columns = Columns::new(self.stream.table, most);
+        let mut offsets = Vec::with_capacity(most);
         let mut position = start;
         let mut looked = 0;
         while position < end && offsets.len() < max_rows && looked < look {

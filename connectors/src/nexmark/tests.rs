@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use arrow::array::{Array, AsArray};
+use arrow::array::AsArray;
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use highwater_types::{SqlError, SqlState, SqlType};
 
@@ -37,6 +37,32 @@ fn numbers(options: &str, name: &str) -> Vec<i64> {
         values.extend(column.as_primitive::<Int64Type>().values());
     }
     values
+}
+
+#[test]
+fn the_first_events_of_each_table_are_these() {
+    let first = |options: &str, count: usize| rows(options)[..count].join("\n");
+    let cut = |text: String| {
+        text.lines()
+            .map(|l| l.chars().take(110).collect::<String>())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        cut(first("table = person, count = 60", 2)),
+        include_lines(include_str!("golden/person.txt"))
+    );
+    assert_eq!(
+        cut(first("table = auction, count = 60", 3)),
+        include_lines(include_str!("golden/auction.txt"))
+    );
+    assert_eq!(
+        cut(first("table = bid, count = 60", 4)),
+        include_lines(include_str!("golden/bid.txt"))
+    );
+    assert_eq!(
+        cut(first("table = bid, count = 60, seed = 7", 4)),
+        include_lines(include_str!("golden/bid-7.txt"))
+    );
 }
 
 fn include_lines(text: &str) -> Vec<&str> {
@@ -180,7 +206,7 @@ fn columns_may_be_chosen_and_of_other_types() {
     let (connector, _) = connect(&spec);
     let seen = read_all(connector.as_ref(), &PartitionId::new("0"), 0, None, 10);
     assert_eq!(seen.rows.len(), 2);
-    assert!(seen.rows[0].ends_with("2015-07-15T00:00:00Z 4 0"), "{}", seen.rows[0]);
+    assert!(seen.rows[0].ends_with("2015-07-15T00:00:00 4 0"), "{}", seen.rows[0]);
 }
 
 #[test]
