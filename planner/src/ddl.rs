@@ -82,7 +82,7 @@ fn new_name(ctx: &PlanContext, name: &ast::ObjectName) -> Result<(String, String
         return Err(PlanError::UndefinedSchema { name: schema }.at(name.span()));
     }
     if ctx.catalog.find(&schema, &own).is_some() {
-        return Err(PlanError::Value(SqlError::new(
+        return Err(PlanError::from(SqlError::new(
             SqlState::DUPLICATE_TABLE,
             format!("relation \"{own}\" already exists"),
         )));
@@ -204,7 +204,7 @@ fn set_key(create: &CreateRelation, relation: &mut Relation) -> Result<()> {
             return Err(PlanError::UndefinedKeyColumn { column: name }.at(ident.span));
         };
         if positions.contains(&at) {
-            return Err(PlanError::Value(SqlError::new(
+            return Err(PlanError::from(SqlError::new(
                 SqlState::DUPLICATE_COLUMN,
                 format!("column \"{name}\" appears twice in primary key constraint"),
             ))
@@ -254,17 +254,13 @@ fn check_expressions(ctx: &PlanContext, create: &CreateRelation, relation: &Rela
 
 /// A default may not look at columns.
 fn no_columns(error: PlanError, place: &str) -> PlanError {
-    match error {
-        PlanError::At { location, error } => PlanError::At {
-            location,
-            error: Box::new(no_columns(*error, place)),
-        },
+    error.map(|error| match error {
         PlanError::UndefinedColumn { .. } => PlanError::Unsupported {
             construct: format!("a column reference in a {place} expression"),
             hint: "Use a generated column: AS (expression).".to_string(),
         },
         other => other,
-    }
+    })
 }
 
 /// Names for a row of a relation that is being made: its columns that `wanted` tells.
@@ -278,6 +274,7 @@ fn row_scope(relation: &Relation, wanted: impl Fn(&Column) -> bool) -> Result<(S
         origin: None,
     });
     let table = ScopeTable {
+        relation: None,
         alias: relation.name.clone(),
         schema: None,
         columns: columns.collect(),

@@ -2,12 +2,13 @@
 //!
 //! A place in the statement is kept as line and column of the token ([`PlanError::At`]); [`PlanError::to_sql_error`]
 //! turns it into PostgreSQL's position once the text is at hand. Errors of DataFusion are translated in one place,
-//! `From<DataFusionError>`.
+//! `translate.rs`.
 
-use datafusion::common::{DataFusionError, SchemaError};
 use highwater_types::{SqlError, SqlState, SqlType};
 use sqlparser::tokenizer::{Location, Span};
 use thiserror::Error;
+
+use crate::position::{Mark, position_of};
 
 /// The result of planning.
 pub type Result<T> = std::result::Result<T, PlanError>;
@@ -20,6 +21,8 @@ pub enum PlanError {
     At {
         /// Where: line and column from 1, in characters.
         location: Location,
+        /// What of the statement stands there.
+        mark: Mark,
         /// What.
         error: Box<PlanError>,
     },
@@ -48,6 +51,8 @@ pub enum PlanError {
     HiddenFrom {
         /// The qualifier.
         name: String,
+        /// The alias that hides it.
+        alias: Option<String>,
     },
     /// No column of this name is in sight.
     #[error("column {} does not exist", quoted_column(.qualifier.as_deref(), .name))]
@@ -250,7 +255,7 @@ pub enum PlanError {
     },
     /// A value that a constant cannot have, or any error that has its SQLSTATE already.
     #[error("{0}")]
-    Value(SqlError),
+    Value(Box<SqlError>),
     /// A defect: DataFusion refused what it should not.
     #[error("internal error: {message}")]
     Internal {
@@ -284,13 +289,45 @@ impl PlanError {
 
     /// This error at the start of a span, unless its place is known more closely already.
     pub fn at(self, span: Span) -> PlanError {
+        self.marked(span.start, Mark::Token)
+    }
+
+    /// This error at the operator after an operand.
+    pub fn at_operator_after(self, operand: Span) -> PlanError {
+        self.marked(operand.end, Mark::Operator)
+    }
+
+    /// This error at the type that a value is cast to.
+    pub fn at_type_after(self, value: Span) -> PlanError {
+        self.marked(value.end, Mark::Type)
+    }
+
+    /// This error at the parenthesis before a query.
+    pub fn at_parenthesis_before(self, query: Span) -> PlanError {
+        self.marked(query.start, Mark::Parenthesis)
+    }
+
+    fn marked(self, location: Location, mark: Mark) -> PlanError {
         match self {
             PlanError::At { .. } => self,
-            _ if span.start.line == 0 => self,
+            _ if location.line == 0 => self,
             _ => PlanError::At {
-                location: span.start,
+                location,
+                mark,
                 error: Box::new(self),
             },
+        }
+    }
+
+    /// Applies a change to the error itself, whatever its place.
+    pub(crate) fn map(self, change: impl FnOnce(PlanError) -> PlanError) -> PlanError {
+        match self {
+            PlanError::At { location, mark, error } => PlanError::At {
+                location,
+                mark,
+                error: Box::new(change(*error)),
+            },
+            other => change(other),
         }
     }
 
@@ -358,9 +395,12 @@ impl PlanError {
                 .as_ref()
                 .map(|near| format!("Perhaps you meant to reference the column \"{near}\".")),
             PlanError::CannotAssign { .. } => Some("You will need to rewrite or cast the expression.".to_string()),
-            PlanError::HiddenFrom { name } => Some(format!(
+            PlanError::HiddenFrom { name, alias: None } => Some(format!(
                 "There is an entry for table \"{name}\", but it cannot be referenced from this part of the query."
             )),
+            PlanError::HiddenFrom { alias: Some(alias), .. } => {
+                Some(format!("Perhaps you meant to reference the table alias \"{alias}\"."))
+            }
             PlanError::WrongObject { hint, .. }
             | PlanError::InvalidDefinition { hint, .. }
             | PlanError::InvalidParameter { hint, .. } => hint.clone(),
@@ -396,22 +436,11 @@ impl PlanError {
     /// The error as a client gets it. `text` is the whole query string, which lines and columns are counted in.
     pub fn to_sql_error(&self, text: &str) -> SqlError {
         let mut error = SqlError::from(self.clone());
-        if let PlanError::At { location, .. } = self {
-            error.position = Some(position_in(text, *location));
+        if let PlanError::At { location, mark, .. } = self {
+            error.position = Some(position_of(text, *location, *mark));
         }
         error
     }
-}
-
-/// The place of a line and column, in characters from 1.
-fn position_in(text: &str, location: Location) -> usize {
-    let lines_before = usize::try_from(location.line.saturating_sub(1)).unwrap_or(0);
-    let before: usize = text
-        .split_inclusive('\n')
-        .take(lines_before)
-        .map(|line| line.chars().count())
-        .sum();
-    before + usize::try_from(location.column.max(1)).unwrap_or(1)
 }
 
 fn quoted_column(qualifier: Option<&str>, name: &str) -> String {
@@ -424,7 +453,7 @@ fn quoted_column(qualifier: Option<&str>, name: &str) -> String {
 impl From<PlanError> for SqlError {
     fn from(error: PlanError) -> SqlError {
         if let PlanError::Value(error) = error {
-            return error;
+            return *error;
         }
         if let PlanError::At { error: inner, .. } = error {
             return SqlError::from(*inner);
@@ -440,72 +469,8 @@ impl From<PlanError> for SqlError {
     }
 }
 
-/// The one translation of DataFusion's errors. What the binder checks itself never gets here; what does is an error
-/// of a function's own (with its SQLSTATE inside), something DataFusion cannot do, or a defect.
-impl From<DataFusionError> for PlanError {
-    fn from(error: DataFusionError) -> PlanError {
-        match error {
-            DataFusionError::External(inner) => match inner.downcast::<SqlError>() {
-                Ok(error) => PlanError::Value(*error),
-                Err(inner) => match inner.downcast::<PlanError>() {
-                    Ok(error) => *error,
-                    Err(inner) => PlanError::internal(inner.to_string()),
-                },
-            },
-            DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => PlanError::from(*inner),
-            DataFusionError::Collection(mut errors) if !errors.is_empty() => PlanError::from(errors.swap_remove(0)),
-            DataFusionError::Shared(inner) => match inner.as_ref() {
-                DataFusionError::External(boxed) => match boxed.downcast_ref::<SqlError>() {
-                    Some(error) => PlanError::Value(error.clone()),
-                    None => PlanError::internal(boxed.to_string()),
-                },
-                other => PlanError::internal(other.strip_backtrace()),
-            },
-            DataFusionError::ArrowError(inner, _) => PlanError::from(*inner),
-            DataFusionError::NotImplemented(construct) => PlanError::Unsupported {
-                construct,
-                hint: String::new(),
-            },
-            DataFusionError::SchemaError(inner, _) => match *inner {
-                SchemaError::FieldNotFound { field, .. } => PlanError::UndefinedColumn {
-                    qualifier: None,
-                    name: field.name,
-                    near: None,
-                },
-                SchemaError::AmbiguousReference { field } => PlanError::AmbiguousColumn { name: field.name },
-                other => PlanError::internal(other.to_string()),
-            },
-            other => PlanError::internal(other.strip_backtrace()),
-        }
-    }
-}
-
-impl From<arrow::error::ArrowError> for PlanError {
-    fn from(error: arrow::error::ArrowError) -> PlanError {
-        match error {
-            arrow::error::ArrowError::ExternalError(inner) => match inner.downcast::<SqlError>() {
-                Ok(error) => PlanError::Value(*error),
-                Err(inner) => PlanError::internal(inner.to_string()),
-            },
-            other => PlanError::internal(other.to_string()),
-        }
-    }
-}
-
-impl From<PlanError> for DataFusionError {
-    fn from(error: PlanError) -> DataFusionError {
-        DataFusionError::External(Box::new(error))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_and_column_become_a_position_in_characters() {
-        let text = "SELECT 'é',\n  nosuch";
-        assert_eq!(position_in(text, Location { line: 1, column: 1 }), 1);
-        assert_eq!(position_in(text, Location { line: 2, column: 3 }), 15);
+impl From<SqlError> for PlanError {
+    fn from(error: SqlError) -> PlanError {
+        PlanError::Value(Box::new(error))
     }
 }

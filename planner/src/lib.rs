@@ -10,9 +10,15 @@ mod ddl;
 mod dml;
 mod error;
 pub mod functions;
+mod now;
+mod place;
+mod position;
 mod query;
 mod session_state;
 pub mod stream;
+#[cfg(test)]
+mod tests;
+mod translate;
 mod window;
 
 pub use bind::sql_type;
@@ -26,6 +32,8 @@ pub use dml::{
     watermark_plan,
 };
 pub use error::{PlanError, Result};
+pub use now::with_now;
+pub use position::Mark;
 pub use query::{BoundQuery, OutputColumn, QueryPlan, bind_query, plan_expressions, plan_query, relations_read};
 pub use session_state::{session_state, shared_session_state};
 pub use stream::{ViewPlan, explain_stream, plan_view};

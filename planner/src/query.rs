@@ -8,7 +8,7 @@ use sqlparser::ast;
 use crate::bind::Binder;
 use crate::context::{PlanContext, RelationSource, ScanTarget};
 use crate::error::{PlanError, Result};
-use crate::session_state::session_state;
+use crate::session_state::shared_session_state;
 use crate::window::ProcTimeNode;
 
 /// A column of a result, as a client sees it.
@@ -90,7 +90,7 @@ pub(crate) fn optimize(ctx: &PlanContext, plan: &LogicalPlan) -> Result<LogicalP
         },
         _ => Ok(Transformed::no(node)),
     })?;
-    Ok(session_state(&ctx.settings.time_zone).optimize(&plain.data)?)
+    Ok(shared_session_state(&ctx.settings.time_zone).optimize(&plain.data)?)
 }
 
 /// The relations that a plan scans, sorted, once each.

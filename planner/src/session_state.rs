@@ -5,24 +5,30 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex};
 
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::optimizer::Optimizer;
 use datafusion::prelude::SessionConfig;
 
-use crate::functions;
+use crate::{functions, now};
 
 /// States are kept by time zone, up to this many zones.
 const KEPT_STATE_COUNT: usize = 64;
 
-static STATES: LazyLock<Mutex<HashMap<String, SessionState>>> = LazyLock::new(Mutex::default);
+static STATES: LazyLock<Mutex<HashMap<String, Arc<SessionState>>>> = LazyLock::new(Mutex::default);
 
 /// The state for sessions in a time zone.
 pub fn session_state(time_zone: &str) -> SessionState {
+    shared_session_state(time_zone).as_ref().clone()
+}
+
+/// The state shared by reference, for callers that only look: it holds hundreds of functions by name.
+pub fn shared_session_state(time_zone: &str) -> Arc<SessionState> {
     let mut states = STATES.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     if let Some(state) = states.get(time_zone) {
-        return state.clone();
+        return Arc::clone(state);
     }
-    let state = build(time_zone);
+    let state = Arc::new(build(time_zone));
     if states.len() < KEPT_STATE_COUNT {
-        states.insert(time_zone.to_string(), state.clone());
+        states.insert(time_zone.to_string(), Arc::clone(&state));
     }
     state
 }
@@ -34,11 +40,16 @@ fn build(time_zone: &str) -> SessionState {
     // The binder has resolved every name; a second round of renaming or re-typing would only hide defects.
     options.optimizer.skip_failed_rules = false;
     options.optimizer.enable_physical_uncorrelated_scalar_subquery = false;
-    let mut builder = SessionStateBuilder::new_with_default_features().with_config(config);
+    let mut rules = Optimizer::new().rules;
+    // It computes `sum(x)` as a sum of sums, which has another type here than `sum(x)`.
+    rules.retain(|rule| rule.name() != "single_distinct_aggregation_to_group_by");
+    let mut builder = SessionStateBuilder::new_with_default_features()
+        .with_config(config)
+        .with_optimizer_rules(rules);
     builder
         .scalar_functions()
         .get_or_insert_default()
-        .extend(functions::all_scalar());
+        .extend(functions::all_scalar().into_iter().chain(now::functions()));
     builder
         .aggregate_functions()
         .get_or_insert_default()
@@ -48,9 +59,4 @@ fn build(time_zone: &str) -> SessionState {
         .get_or_insert_default()
         .extend(functions::all_window());
     builder.build()
-}
-
-/// The state shared by reference, for callers that only look.
-pub fn shared_session_state(time_zone: &str) -> Arc<SessionState> {
-    Arc::new(session_state(time_zone))
 }

@@ -5,6 +5,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::expr::{AggregateFunction, GroupingSet, Sort};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 
+use super::expr::place_of;
 use super::scope::Scope;
 use super::{Binder, subquery::Pending};
 use crate::catalog::Relation;
@@ -276,7 +277,8 @@ impl Aggregated {
             if !self.plan.schema().has_column(column) && !added.contains(column) {
                 return Err(PlanError::Ungrouped {
                     name: scope.written(column),
-                });
+                }
+                .at(place_of(column)));
             }
         }
         Ok(rewritten)
@@ -288,7 +290,8 @@ impl Aggregated {
             if !self.groups.contains(&column) {
                 return Err(PlanError::UngroupedOuter {
                     name: scope.written(&column),
-                });
+                }
+                .at(place_of(&column)));
             }
         }
         Ok(())

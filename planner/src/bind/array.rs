@@ -15,7 +15,7 @@ impl Binder<'_> {
     /// `ARRAY[a, b]`.
     pub(crate) fn bind_array(&mut self, elements: &[ast::Expr], cx: &mut ExprCx<'_>) -> Result<Typed> {
         if elements.is_empty() {
-            return Err(PlanError::Value(
+            return Err(PlanError::from(
                 highwater_types::SqlError::new(
                     highwater_types::SqlState::INDETERMINATE_DATATYPE,
                     "cannot determine type of empty array",
@@ -160,7 +160,7 @@ impl Binder<'_> {
             _ => (array, 1),
         };
         let SqlType::Array(element) = array.sql_type.clone() else {
-            return Err(PlanError::Value(highwater_types::SqlError::new(
+            return Err(PlanError::from(highwater_types::SqlError::new(
                 highwater_types::SqlState::DATATYPE_MISMATCH,
                 format!(
                     "cannot subscript type {} because it does not support subscripting",

@@ -100,11 +100,11 @@ impl Binder<'_> {
             SqlType::Regtype => PlanError::UndefinedType { name },
             SqlType::Regnamespace => PlanError::UndefinedSchema { name },
             SqlType::Regrole => PlanError::UndefinedObject { kind: "role", name },
-            SqlType::Regproc => PlanError::Value(SqlError::new(
+            SqlType::Regproc => PlanError::from(SqlError::new(
                 SqlState::UNDEFINED_FUNCTION,
                 format!("function \"{name}\" does not exist"),
             )),
-            _ => PlanError::Value(SqlError::new(
+            _ => PlanError::from(SqlError::new(
                 SqlState::INVALID_TEXT_REPRESENTATION,
                 format!("invalid input syntax for type {to}: \"{name}\""),
             )),

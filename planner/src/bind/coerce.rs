@@ -11,6 +11,8 @@ use datafusion::logical_expr::expr::Placeholder;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
 use highwater_types::SqlType;
+use highwater_types::text::{TextSettings, parse_column};
+use sqlparser::tokenizer::Span;
 
 use super::types::{Category, casts_explicitly, casts_implicitly, casts_in_assignment, category, is_oid_like};
 use super::{Binder, library};
@@ -22,11 +24,17 @@ pub(crate) struct Typed {
     pub expr: Expr,
     /// [`SqlType::Unknown`] for literals and parameters that nothing has given a type yet.
     pub sql_type: SqlType,
+    /// Where it stands, for names and literals.
+    pub span: Span,
 }
 
 impl Typed {
     pub(crate) fn new(expr: Expr, sql_type: SqlType) -> Typed {
-        Typed { expr, sql_type }
+        Typed {
+            expr,
+            sql_type,
+            span: Span::empty(),
+        }
     }
 
     /// NULL without type.
@@ -59,7 +67,7 @@ pub(crate) enum Casting {
 }
 
 /// The parameters of a statement. The first thing that gives a parameter a type decides.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Params {
     types: Vec<Option<SqlType>>,
 }
@@ -123,6 +131,11 @@ fn untyped_parameter(typed: &Typed) -> Option<usize> {
 impl Binder<'_> {
     /// Makes `typed` a value of type `to`.
     pub(crate) fn coerce(&mut self, typed: Typed, to: &SqlType, casting: Casting) -> Result<Typed> {
+        let span = typed.span;
+        self.coerce_value(typed, to, casting).map_err(|error| error.at(span))
+    }
+
+    fn coerce_value(&mut self, typed: Typed, to: &SqlType, casting: Casting) -> Result<Typed> {
         if let Some(number) = untyped_parameter(&typed) {
             let settled = self.params.settle(number, &without_typmod(to));
             let parameter = Typed::new(placeholder(number, &settled), settled);
@@ -158,6 +171,9 @@ impl Binder<'_> {
         {
             return self.cast_object_name(Typed::new(typed.expr, from), to);
         }
+        if shares_values(&from, to) {
+            return Ok(Typed::new(typed.expr, to.clone()));
+        }
         let is_literal = matches!(typed.expr, Expr::Literal(..));
         let cast = library::cast(typed.expr, &from, to, explicit)?;
         let expr = if is_literal && !depends_on_session(&from, to) {
@@ -177,22 +193,42 @@ impl Binder<'_> {
             let null = ScalarValue::try_from(&to.to_arrow())?;
             return Ok(Typed::new(Expr::Literal(null, None), to.clone()));
         }
-        match to {
-            SqlType::Text
-            | SqlType::Name
-            | SqlType::Varchar(None)
-            | SqlType::Char
-            | SqlType::Bpchar(None)
-            | SqlType::PgNodeTree => Ok(Typed::new(typed.expr, to.clone())),
-            _ => self.cast(Typed::new(typed.expr, SqlType::Text), to, explicit),
+        let limited = matches!(to, SqlType::Varchar(Some(_)) | SqlType::Bpchar(Some(_)));
+        match value {
+            ScalarValue::Utf8(Some(text)) if !is_oid_like(to) && !(limited && explicit) => {
+                match self.read_literal(text, to) {
+                    Err(error) if !reads_clock(text) => return Err(error),
+                    Ok(expr) => return Ok(Typed::new(expr, to.clone())),
+                    Err(_) => {}
+                }
+            }
+            _ => {}
         }
+        self.cast(Typed::new(typed.expr, SqlType::Text), to, explicit)
+    }
+
+    /// The value that a literal's text stands for, read in the session's time zone.
+    fn read_literal(&self, text: &str, to: &SqlType) -> Result<Expr> {
+        let settings = TextSettings {
+            time_zone: self.ctx.settings.time_zone.parse().unwrap_or(chrono_tz::Tz::UTC),
+            ..TextSettings::default()
+        };
+        let text = match to {
+            SqlType::Bpchar(None) => text.trim_end_matches(' '),
+            _ => text,
+        };
+        let column = parse_column(to, &mut [Some(text)].into_iter(), &settings).map_err(PlanError::from)?;
+        Ok(Expr::Literal(ScalarValue::try_from_array(&column, 0)?, None))
     }
 
     /// The value of an expression without columns, as a literal.
     pub(crate) fn constant(&self, expr: &Expr) -> Result<Expr> {
         let schema = DFSchema::empty();
         let planning = PhysicalPlanningContext::default();
-        let physical = create_physical_expr(expr, &schema, self.state.execution_props(), &planning)?;
+        // Functions look at the session's settings, its time zone for one.
+        let mut props = self.state.execution_props().clone();
+        props.config_options = Some(Arc::clone(self.state.config_options()));
+        let physical = create_physical_expr(expr, &schema, &props, &planning)?;
         value_of(physical.as_ref())
     }
 
@@ -219,7 +255,13 @@ impl Binder<'_> {
 
     /// The type that the values of CASE, UNION, VALUES and the like share, and the values in it.
     pub(crate) fn unify(&mut self, values: Vec<Typed>, construct: &str) -> Result<(Vec<Expr>, SqlType)> {
-        let common = common_type(values.iter().map(|v| &v.sql_type), construct)?;
+        let mut common: Option<SqlType> = None;
+        for value in values.iter().filter(|v| !v.is_unknown()) {
+            let types = common.iter().chain([&value.sql_type]);
+            let next = common_type(types, construct).map_err(|error| error.at(value.span))?;
+            common = Some(next);
+        }
+        let common = common.unwrap_or(SqlType::Text);
         let mut exprs = Vec::with_capacity(values.len());
         for value in values {
             exprs.push(self.coerce(value, &common, Casting::Implicit)?.expr);
@@ -234,6 +276,23 @@ impl Binder<'_> {
             false => Ok(typed),
         }
     }
+}
+
+/// Whether a cast between two types changes no value.
+fn shares_values(from: &SqlType, to: &SqlType) -> bool {
+    if is_oid_like(from) && is_oid_like(to) {
+        return true;
+    }
+    let text = matches!(category(from), Category::String) || matches!(from, SqlType::PgNodeTree);
+    text && matches!(to, SqlType::Text | SqlType::Varchar(None))
+}
+
+/// Whether a text means the clock's time to some type: it is read when the statement runs.
+fn reads_clock(text: &str) -> bool {
+    let text = text.trim().to_ascii_lowercase();
+    ["now", "today", "tomorrow", "yesterday"]
+        .iter()
+        .any(|word| text.starts_with(word))
 }
 
 /// The value of an expression without columns, over one row without columns.
@@ -251,7 +310,7 @@ fn depends_on_session(from: &SqlType, to: &SqlType) -> bool {
 }
 
 /// A parameter takes the bare type: `varchar(3)` gives a varchar parameter.
-fn without_typmod(sql_type: &SqlType) -> SqlType {
+pub(crate) fn without_typmod(sql_type: &SqlType) -> SqlType {
     match sql_type {
         SqlType::Varchar(_) => SqlType::Varchar(None),
         SqlType::Bpchar(_) => SqlType::Bpchar(None),

@@ -49,7 +49,7 @@ impl Binder<'_> {
         for item in &with.cte_tables {
             let name = fold(&item.alias.name);
             if self.ctes[first..].iter().any(|c| c.name == name) {
-                return Err(PlanError::Value(highwater_types::SqlError::new(
+                return Err(PlanError::from(highwater_types::SqlError::new(
                     highwater_types::SqlState::DUPLICATE_ALIAS,
                     format!("WITH query name \"{name}\" specified more than once"),
                 ))
@@ -219,6 +219,7 @@ impl Binder<'_> {
         for (column, unique) in base.columns.into_iter().zip(names) {
             exprs.push(Expr::Column(column.column).alias_qualified(Some(table.clone()), unique));
             columns.push(BoundColumn {
+                open: false,
                 name: column.name,
                 column: Column::new(Some(table.clone()), unique),
                 sql_type: column.sql_type,
@@ -250,6 +251,7 @@ impl Binder<'_> {
         Ok(Source {
             plan,
             scope: Scope::of_table(ScopeTable {
+                relation: None,
                 alias: table.to_string(),
                 schema: None,
                 columns: scope_columns.collect(),
@@ -273,7 +275,7 @@ fn refers_to(query: &ast::Query, name: &str) -> bool {
 }
 
 fn recursion_type(name: &str, column: usize, base: &SqlType, step: &SqlType) -> PlanError {
-    PlanError::Value(
+    PlanError::from(
         highwater_types::SqlError::new(
             highwater_types::SqlState::DATATYPE_MISMATCH,
             format!(

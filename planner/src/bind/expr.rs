@@ -11,7 +11,7 @@ use datafusion::logical_expr::{Expr, ExprSchemable};
 use highwater_types::SqlType;
 use sqlparser::ast::{self, Spanned};
 
-use super::scope::{Found, Scope, fold, fold_name};
+use super::scope::{Found, Scope, ScopeTable, fold, fold_name};
 use super::set::SetCall;
 use super::subquery::Pending;
 use super::{Binder, Casting, OuterScope, Typed, sql_type};
@@ -124,7 +124,17 @@ impl<'s> ExprCx<'s> {
 impl Binder<'_> {
     /// Binds an expression. Errors get its place in the statement.
     pub(crate) fn bind_expr(&mut self, expr: &ast::Expr, cx: &mut ExprCx<'_>) -> Result<Typed> {
-        self.bind_kind(expr, cx).map_err(|error| error.at(expr.span()))
+        let mut typed = self.bind_kind(expr, cx).map_err(|error| error.at(expr.span()))?;
+        if matches!(
+            expr,
+            ast::Expr::Value(_)
+                | ast::Expr::Identifier(_)
+                | ast::Expr::CompoundIdentifier(_)
+                | ast::Expr::TypedString(_)
+        ) {
+            typed.span = expr.span();
+        }
+        Ok(typed)
     }
 
     /// Binds an expression and makes it a value of one type.
@@ -207,12 +217,14 @@ impl Binder<'_> {
     /// A column by its name, a whole row, or a word that is a function without parentheses.
     fn bind_name(&mut self, parts: &[ast::Ident], cx: &mut ExprCx<'_>) -> Result<Typed> {
         let names: Vec<String> = parts.iter().map(fold).collect();
+        let span = parts.first().map(|ident| ident.span);
         if let Some(found) = self.find_name(&names, cx.scope)? {
-            return Ok(found);
+            return Ok(placed(found, span));
         }
         for level in (0..self.outer.len()).rev() {
             let OuterScope { scope, schema } = self.outer[level].clone();
             if let Some(found) = self.find_name(&names, &scope)? {
+                let found = placed(found, span);
                 return Ok(Typed::new(as_outer(found.expr, &schema)?, found.sql_type));
             }
         }
@@ -228,19 +240,31 @@ impl Binder<'_> {
                 name: name.clone(),
                 near: cx.scope.near(name),
             },
-            [.., table, _] => PlanError::MissingFrom { name: table.clone() },
+            [.., table, _] => match cx.scope.hidden_by(table) {
+                Some(alias) => PlanError::HiddenFrom {
+                    name: table.clone(),
+                    alias: Some(alias),
+                },
+                None => PlanError::MissingFrom { name: table.clone() },
+            },
             [] => PlanError::internal("a name without parts"),
         })
     }
 
-    fn find_name(&self, names: &[String], scope: &Scope) -> Result<Option<Typed>> {
+    fn find_name(&mut self, names: &[String], scope: &Scope) -> Result<Option<Typed>> {
         let column = match names {
             [name] => match scope.find(name)? {
                 Some(Found::Column(column)) => Some(column),
                 Some(Found::Row(table)) => return self.whole_row(table).map(Some),
-                None => None,
+                None => match scope.tables.as_slice() {
+                    [table] => return self.system_column(Some(table), name),
+                    _ => None,
+                },
             },
-            [table, name] => scope.find_in(None, table, name)?,
+            [table, name] => match self.system_column(scope.table(None, table), name)? {
+                Some(found) => return Ok(Some(found)),
+                None => scope.find_in(None, table, name)?,
+            },
             [schema, table, name] => scope.find_in(Some(schema), table, name)?,
             [database, schema, table, name] if *database == self.ctx.settings.database => {
                 scope.find_in(Some(schema), table, name)?
@@ -258,6 +282,24 @@ impl Binder<'_> {
         Ok(column.map(|c| Typed::new(c.value.clone(), c.sql_type.clone())))
     }
 
+    /// `tableoid`, which every relation has.
+    fn system_column(&mut self, table: Option<&ScopeTable>, name: &str) -> Result<Option<Typed>> {
+        let Some(ScopeTable {
+            relation: Some((schema, relation)),
+            columns,
+            ..
+        }) = table
+        else {
+            return Ok(None);
+        };
+        if name != "tableoid" || columns.iter().any(|c| c.name == name) {
+            return Ok(None);
+        }
+        let written = format!("{}.{}", quoted(schema), quoted(relation));
+        let oid = self.cast_object_name(super::literal::unknown(&written), &SqlType::Regclass)?;
+        Ok(Some(Typed::new(oid.expr, SqlType::Oid)))
+    }
+
     fn bind_cast(
         &mut self,
         kind: &ast::CastKind,
@@ -271,13 +313,21 @@ impl Binder<'_> {
                 return Err(PlanError::unsupported("TRY_CAST", "Use CAST."));
             }
         }
-        let to = sql_type(data_type)?;
+        let to = sql_type(data_type).map_err(|error| error.at_type_after(expr.span()))?;
         // An array constructor's elements take the target's type, so that ARRAY[]::int[] has one.
         if let (ast::Expr::Array(array), SqlType::Array(element)) = (expr, &to) {
             return self.bind_array_of(&array.elem, element, cx);
         }
         let typed = self.bind_expr(expr, cx)?;
-        self.cast_to(typed, &to)
+        let literal = typed.is_unknown();
+        let value = Typed {
+            span: sqlparser::tokenizer::Span::empty(),
+            ..typed
+        };
+        self.cast_to(value, &to).map_err(|error| match literal {
+            true => error.at(expr.span()),
+            false => error.at_operator_after(expr.span()),
+        })
     }
 
     fn bind_case(
@@ -298,17 +348,37 @@ impl Binder<'_> {
             });
             results.push(self.bind_expr(&branch.result, cx)?);
         }
+        // ELSE comes first where types meet.
         if let Some(otherwise) = otherwise {
-            results.push(self.bind_expr(otherwise, cx)?);
+            results.insert(0, self.bind_expr(otherwise, cx)?);
         }
         let (mut results, common) = self.unify(results, "CASE")?;
-        let otherwise = otherwise.and_then(|_| results.pop()).map(Box::new);
+        let otherwise = otherwise.map(|_| Box::new(results.remove(0)));
         let branches = conditions
             .into_iter()
             .map(Box::new)
             .zip(results.into_iter().map(Box::new));
         let case = Expr::Case(Case::new(None, branches.collect(), otherwise));
         Ok(Typed::new(case, common))
+    }
+}
+
+/// A column that remembers where it is named, for errors found later.
+fn placed(mut typed: Typed, span: Option<sqlparser::tokenizer::Span>) -> Typed {
+    if let (Expr::Column(column), Some(span)) = (&mut typed.expr, span)
+        && let Some(span) = datafusion::common::Span::try_from_sqlparser_span(span)
+    {
+        column.spans.add_span(span);
+    }
+    typed
+}
+
+/// Where a column is named in the statement.
+pub(crate) fn place_of(column: &Column) -> sqlparser::tokenizer::Span {
+    let location = |l: datafusion::common::Location| sqlparser::tokenizer::Location::new(l.line, l.column);
+    match column.spans.first() {
+        Some(span) => sqlparser::tokenizer::Span::new(location(span.start), location(span.end)),
+        None => sqlparser::tokenizer::Span::empty(),
     }
 }
 
@@ -322,6 +392,11 @@ pub(crate) fn as_outer(expr: Expr, schema: &DFSchema) -> Result<Expr> {
         other => Ok(Transformed::no(other)),
     })?;
     Ok(transformed.data)
+}
+
+/// A name as it is written in text, so that it does not fold.
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// All text is compared by its bytes, which is what these collations do.

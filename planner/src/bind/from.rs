@@ -22,24 +22,15 @@ const MAX_VIEW_DEPTH: usize = 64;
 impl Binder<'_> {
     /// Binds FROM. Without entries it is one row without columns.
     pub(crate) fn bind_from(&mut self, from: &[ast::TableWithJoins]) -> Result<Source> {
-        let mut source: Option<Source> = None;
-        for entry in from {
-            source = Some(match source {
-                None => self.bind_joins(entry, &[])?,
-                Some(left) => {
-                    let lateral = [outer_scope(&left)];
-                    let right = self.bind_joins(entry, &lateral)?;
-                    self.cross(left, right)
-                        .map_err(|error| error.at(entry.relation.span()))?
-                }
-            });
-        }
-        match source {
-            Some(source) => Ok(source),
-            None => Ok(Source {
+        match from {
+            [] => Ok(Source {
                 plan: LogicalPlanBuilder::empty(true).build()?,
                 scope: Scope::default(),
             }),
+            [first, others @ ..] => {
+                let source = self.bind_joins(first, &[])?;
+                self.bind_from_beside(source, others)
+            }
         }
     }
 
@@ -48,9 +39,7 @@ impl Binder<'_> {
         for entry in from {
             let lateral = [outer_scope(&source)];
             let right = self.bind_joins(entry, &lateral)?;
-            source = self
-                .cross(source, right)
-                .map_err(|error| error.at(entry.relation.span()))?;
+            source = self.cross(source, right)?;
         }
         Ok(source)
     }
@@ -91,7 +80,7 @@ impl Binder<'_> {
 
     fn bind_factor(&mut self, factor: &TableFactor, lateral: &[OuterScope]) -> Result<Source> {
         if let Some(call) = window_call(factor) {
-            let call = call.map_err(|error| PlanError::Value(SqlError::from(error)))?;
+            let call = call.map_err(|error| PlanError::from(SqlError::from(error)))?;
             return self.bind_window_table(&call, factor_alias(factor));
         }
         match factor {
@@ -241,6 +230,7 @@ impl Binder<'_> {
                 origin: origin.and_then(|id| Some((id, i16::try_from(i + 1).ok()?))),
             });
         let table = ScopeTable {
+            relation: schema.map(|schema| (schema.to_string(), name.to_string())),
             alias: shown,
             schema: schema.filter(|_| alias.is_none()).map(str::to_string),
             columns: columns.collect(),
@@ -254,12 +244,12 @@ impl Binder<'_> {
     /// An inline view's query in its place. Its names are looked up as they were where it was made.
     fn bind_view(&mut self, view: &Relation, query: &str, alias: Option<&ast::TableAlias>) -> Result<Source> {
         if self.view_depth >= MAX_VIEW_DEPTH {
-            return Err(PlanError::Value(SqlError::new(
+            return Err(PlanError::from(SqlError::new(
                 SqlState::PROGRAM_LIMIT_EXCEEDED,
                 format!("views are nested more than {MAX_VIEW_DEPTH} deep"),
             )));
         }
-        let parsed = highwater_parser::parse_query(query).map_err(|error| PlanError::Value(SqlError::from(error)))?;
+        let parsed = highwater_parser::parse_query(query).map_err(|error| PlanError::from(SqlError::from(error)))?;
         let outer = std::mem::take(&mut self.outer);
         let ctes = std::mem::take(&mut self.ctes);
         let mut path = vec![view.schema.clone()];
@@ -280,6 +270,7 @@ impl Binder<'_> {
             origin: i16::try_from(i + 1).ok().map(|number| (view.id, number)),
         });
         let table = ScopeTable {
+            relation: None,
             alias: alias.map_or_else(|| view.name.clone(), |a| fold(&a.name)),
             schema: Some(view.schema.clone()).filter(|_| alias.is_none()),
             columns: columns.collect(),
@@ -323,6 +314,7 @@ pub(crate) fn derived(rows: Rows, alias: Option<&ast::TableAlias>) -> Result<Sou
         origin: c.origin,
     });
     let table = ScopeTable {
+        relation: None,
         alias: alias.map(|a| fold(&a.name)).unwrap_or_default(),
         schema: None,
         columns: columns.collect(),
@@ -336,6 +328,7 @@ pub(crate) fn derived(rows: Rows, alias: Option<&ast::TableAlias>) -> Result<Sou
 /// A join under one alias, which hides the names of its tables.
 fn renamed(source: Source, alias: &ast::TableAlias) -> Result<Source> {
     let table = ScopeTable {
+        relation: None,
         alias: fold(&alias.name),
         schema: None,
         columns: source.scope.columns,

@@ -37,9 +37,7 @@ impl Binder<'_> {
                 for name in names {
                     columns.push(fold_name(name).pop().unwrap_or_default());
                 }
-                let span = names.first().map(Spanned::span);
-                let joined = self.join_using(left, right, join, &columns);
-                joined.map_err(|error| span.map_or(error.clone(), |span| error.at(span)))
+                self.join_using(left, right, join, &columns)
             }
             ast::JoinConstraint::Natural => {
                 let common = natural_columns(&left.scope, &right.scope);
@@ -152,7 +150,7 @@ fn using_column(scope: &Scope, name: &str, side: &str) -> Result<ScopeColumn> {
     match (matches.next(), matches.next()) {
         (Some(column), None) => Ok(column.clone()),
         (Some(_), Some(_)) => Err(PlanError::AmbiguousColumn { name: name.to_string() }),
-        (None, _) => Err(PlanError::Value(highwater_types::SqlError::new(
+        (None, _) => Err(PlanError::from(highwater_types::SqlError::new(
             highwater_types::SqlState::UNDEFINED_COLUMN,
             format!("column \"{name}\" specified in USING clause does not exist in {side} table"),
         ))),

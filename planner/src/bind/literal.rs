@@ -60,6 +60,11 @@ impl Binder<'_> {
         let text = match field {
             Some(field) if text.trim().parse::<f64>().is_ok() => format!("{} {}", text.trim(), unit(field)?),
             Some(DateTimeField::Month) if interval.last_field.is_some() => years_and_months(text),
+            Some(DateTimeField::Second)
+                if matches!(interval.leading_field, Some(DateTimeField::Minute)) && text.matches(':').count() == 1 =>
+            {
+                format!("00:{}", text.trim())
+            }
             _ => text.to_string(),
         };
         self.coerce(unknown(&text), &SqlType::Interval, Casting::Explicit)
@@ -95,7 +100,7 @@ pub(crate) fn int4(value: i32) -> Typed {
     Typed::new(Expr::Literal(ScalarValue::Int32(Some(value)), None), SqlType::Int4)
 }
 
-fn number(text: &str) -> Result<Typed> {
+pub(crate) fn number(text: &str) -> Result<Typed> {
     let digits: String = text.chars().filter(|c| *c != '_').collect();
     if let Ok(value) = digits.parse::<i32>() {
         return Ok(int4(value));
@@ -106,12 +111,26 @@ fn number(text: &str) -> Result<Typed> {
             SqlType::Int8,
         ));
     }
-    decimal(&digits).ok_or_else(|| {
-        PlanError::Value(SqlError::new(
+    if let Some(typed) = decimal(&digits) {
+        return Ok(typed);
+    }
+    // Beyond our numerics, the nearest double still serves.
+    match digits.parse::<f64>() {
+        Ok(value) if value.is_finite() && digits.contains(['e', 'E']) => Ok(Typed::new(
+            Expr::Literal(ScalarValue::Float64(Some(value)), None),
+            SqlType::Float8,
+        )),
+        _ => Err(out_of_range(text)),
+    }
+}
+
+fn out_of_range(text: &str) -> PlanError {
+    {
+        PlanError::from(SqlError::new(
             SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
             format!("value \"{text}\" is out of range for type numeric"),
         ))
-    })
+    }
 }
 
 /// A decimal literal with exactly its digits: `1.50` is a numeric(3,2), `1e5` a numeric(6,0).

@@ -1,8 +1,8 @@
 //! From syntax to a logical plan: what names mean, which types expressions have, PostgreSQL's rules for both.
 //!
 //! Reading order: `scope.rs` (names), `types.rs` and `coerce.rs` (types), `expr.rs` with `operator.rs`, `function.rs`
-//! and `special.rs` (expressions), `from.rs` and `join.rs` (FROM), `select.rs` with `aggregate.rs`, `window.rs`, `set.rs`
-//! and `order.rs` (SELECT), `query.rs` (WITH, UNION, VALUES, LIMIT). A subquery is turned into a join where it stands
+//! and `special.rs` (expressions), `from.rs` and `join.rs` (FROM), `select.rs` with `items.rs`, `grouping.rs`, `aggregate.rs`, `window.rs`,
+//! `set.rs` and `order.rs` (SELECT), `query.rs` (WITH, UNION, VALUES, LIMIT). A subquery is turned into a join where it stands
 //! (`subquery.rs`), and what it takes from the outer query is moved up to that join (`decorrelate.rs`): no plan made
 //! here holds a subquery expression or an outer reference.
 
@@ -15,8 +15,11 @@ mod decorrelate;
 mod expr;
 mod from;
 mod function;
+mod grouping;
+mod items;
 mod join;
 mod library;
+mod like;
 mod literal;
 mod name;
 mod object;
@@ -48,7 +51,7 @@ use sqlparser::ast;
 use crate::context::PlanContext;
 use crate::error::Result;
 use crate::query::{BoundQuery, OutputColumn};
-use crate::session_state::session_state;
+use crate::session_state::shared_session_state;
 
 pub(crate) use coerce::{Casting, Typed};
 pub(crate) use expr::{ExprCx, Place};
@@ -56,13 +59,16 @@ pub(crate) use object::Named;
 pub(crate) use scope::{Names, Origin, Scope, ScopeColumn, ScopeTable, fold, fold_name, unique_names};
 pub use types::sql_type;
 
+#[cfg(test)]
+pub(crate) use types::by_name as type_by_name;
+
 use coerce::Params;
 use cte::Cte;
 
 /// Binds one statement.
 pub(crate) struct Binder<'a> {
     pub(crate) ctx: &'a PlanContext,
-    pub(crate) state: SessionState,
+    pub(crate) state: Arc<SessionState>,
     pub(crate) names: Names,
     params: Params,
     /// The scopes around the one being bound, innermost last.
@@ -91,6 +97,8 @@ pub(crate) struct BoundColumn {
     pub column: Column,
     pub sql_type: SqlType,
     pub origin: Origin,
+    /// Whether its value had no type, and is text for want of a better one.
+    pub open: bool,
 }
 
 /// A query's rows. The plan's schema is exactly `columns`, in this order.
@@ -111,7 +119,7 @@ impl<'a> Binder<'a> {
     pub(crate) fn new(ctx: &'a PlanContext, declared: &[Option<SqlType>]) -> Binder<'a> {
         Binder {
             ctx,
-            state: session_state(&ctx.settings.time_zone),
+            state: shared_session_state(&ctx.settings.time_zone),
             names: Names::default(),
             params: Params::new(declared),
             outer: Vec::new(),

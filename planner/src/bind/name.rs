@@ -52,7 +52,6 @@ fn name_of(expr: &Expr) -> Option<(String, bool)> {
         }),
         Expr::Overlay { .. } => good("overlay"),
         Expr::AtTimeZone { .. } => good("timezone"),
-        Expr::Value(value) if matches!(value.value, ast::Value::Boolean(_)) => Some(("bool".to_string(), false)),
         Expr::Subquery(query) => subquery_name(&query.body),
         _ => None,
     }

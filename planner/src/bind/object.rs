@@ -85,7 +85,7 @@ impl Binder<'_> {
 
 /// The parts of a name in text, as in `'"My Schema".t'::regclass`.
 pub(crate) fn split_name(text: &str) -> Result<Vec<String>> {
-    let invalid = || PlanError::Value(SqlError::new(SqlState::INVALID_NAME, "invalid name syntax"));
+    let invalid = || PlanError::from(SqlError::new(SqlState::INVALID_NAME, "invalid name syntax"));
     let mut parts = Vec::new();
     let mut rest = text.trim();
     loop {

@@ -1,13 +1,12 @@
 //! Operators: the types of their operands are settled as PostgreSQL does it, then the function library says what
 //! they mean.
 
-use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{Expr, Operator};
 use highwater_types::SqlType;
-use sqlparser::ast::{self, BinaryOperator, UnaryOperator};
+use sqlparser::ast::{self, BinaryOperator, Spanned, UnaryOperator};
 
 use super::coerce::{common_of_two, integer_as_numeric};
-use super::literal::{int4, unknown};
+use super::literal::int4;
 use super::types::{Category, category, is_oid_like};
 use super::{Binder, Casting, ExprCx, Typed, library};
 use crate::error::{PlanError, Result};
@@ -28,9 +27,15 @@ impl Binder<'_> {
         if let (Some(l), Some(r)) = (row_fields(left), row_fields(right)) {
             return self.compare_rows(&symbol, l, r, cx);
         }
-        let left = self.bind_expr(left, cx)?;
+        if let (Some(l), Some(query)) = (row_fields(left), subquery(right)) {
+            let values = self.bind_row_subquery(query, cx)?;
+            return self.compare_row_values(&symbol, l, values, cx);
+        }
+        let operand = left;
+        let left = self.bind_expr(operand, cx)?;
         let right = self.bind_expr(right, cx)?;
-        self.apply_operator(&symbol, left, right, cx)
+        let applied = self.apply_operator(&symbol, left, right, cx);
+        applied.map_err(|error| error.at_operator_after(operand.span()))
     }
 
     /// A chain of AND or OR, without recursion on its left side: generated queries have thousands of links.
@@ -100,6 +105,16 @@ impl Binder<'_> {
         if !matches!(value.value, ast::Value::Number(..)) {
             return Ok(None);
         }
+        let ast::Value::Number(text, _) = &value.value else {
+            return Ok(None);
+        };
+        // The least integer has no positive counterpart of its type.
+        if let (Err(_), Ok(_)) = (text.parse::<i32>(), format!("-{text}").parse::<i32>()) {
+            return super::literal::number(&format!("-{text}")).map(Some);
+        }
+        if let (Err(_), Ok(_)) = (text.parse::<i64>(), format!("-{text}").parse::<i64>()) {
+            return super::literal::number(&format!("-{text}")).map(Some);
+        }
         let typed = self.bind_value(&value.value)?;
         let Expr::Literal(value, _) = &typed.expr else {
             return Ok(None);
@@ -131,6 +146,17 @@ impl Binder<'_> {
         }
         let op = operator_of(symbol).ok_or_else(|| undefined.clone())?;
         let (left, right) = self.settle_operands(symbol, left, right)?;
+        if op == Operator::StringConcat
+            && let Some(joined) = self.concatenate(&left, &right, cx)?
+        {
+            return Ok(joined);
+        }
+        let text = |t: &Typed| category(&t.sql_type) == Category::String;
+        // `jsonb - text` takes a key away; no other arithmetic has to do with text.
+        let takes_key = symbol == "-" && left.sql_type == SqlType::Jsonb;
+        if matches!(symbol, "+" | "-" | "*" | "/" | "%") && !takes_key && (text(&left) || text(&right)) {
+            return Err(undefined);
+        }
         let comparison = is_comparison(op);
         let (left, right) = if comparison {
             self.comparable(left, right).map_err(|_| undefined.clone())?
@@ -142,6 +168,31 @@ impl Binder<'_> {
             return Ok(Typed::new(expr, SqlType::Bool));
         }
         cx.typed(expr).map_err(|_| undefined)
+    }
+
+    /// `||` over text and arrays. Beside text, a value of any other type is its text.
+    fn concatenate(&mut self, left: &Typed, right: &Typed, cx: &mut ExprCx<'_>) -> Result<Option<Typed>> {
+        let is_text = |t: &Typed| category(&t.sql_type) == Category::String;
+        match (&left.sql_type, &right.sql_type) {
+            (SqlType::Array(l), SqlType::Array(r)) if l == r => self
+                .call("array_concat", vec![left.clone(), right.clone()], cx)
+                .map(Some),
+            (SqlType::Array(element), _) if !is_array(right) => {
+                let right = self.coerce(right.clone(), element, Casting::Implicit)?;
+                self.call("array_append", vec![left.clone(), right], cx).map(Some)
+            }
+            (_, SqlType::Array(element)) if !is_array(left) => {
+                let left = self.coerce(left.clone(), element, Casting::Implicit)?;
+                self.call("array_prepend", vec![left, right.clone()], cx).map(Some)
+            }
+            _ if is_text(left) || is_text(right) => {
+                let left = self.coerce(left.clone(), &SqlType::Text, Casting::Explicit)?;
+                let right = self.coerce(right.clone(), &SqlType::Text, Casting::Explicit)?;
+                let expr = datafusion::logical_expr::binary_expr(left.expr, Operator::StringConcat, right.expr);
+                Ok(Some(Typed::new(expr, SqlType::Text)))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// `left = right`, for constructs that compare by themselves.
@@ -156,9 +207,9 @@ impl Binder<'_> {
             (true, true) => {
                 let to = match symbol {
                     "+" | "-" | "*" | "/" | "%" if is_parameter(&left) && is_parameter(&right) => {
-                        return Err(PlanError::Value(ambiguous(symbol)));
+                        return Err(PlanError::from(ambiguous(symbol)));
                     }
-                    "+" | "-" | "*" | "/" | "%" => return Err(PlanError::Value(ambiguous(symbol))),
+                    "+" | "-" | "*" | "/" | "%" => return Err(PlanError::from(ambiguous(symbol))),
                     "->" | "->>" | "#>" | "#>>" | "@>" | "<@" | "?" => SqlType::Jsonb,
                     _ => SqlType::Text,
                 };
@@ -229,16 +280,11 @@ impl Binder<'_> {
             }
             (SqlType::Float4, r) if category(r) == Category::Numeric => SqlType::Float8,
             (l, SqlType::Float4) if category(l) == Category::Numeric => SqlType::Float8,
-            // Character data of fixed length is compared without its padding.
-            (SqlType::Bpchar(_), r) | (r, SqlType::Bpchar(_)) if category(r) == Category::String => {
-                SqlType::Bpchar(None)
-            }
+            // Character data of fixed length is kept, and compared, without its padding.
+            (l, r) if category(l) == Category::String && category(r) == Category::String => SqlType::Text,
             (SqlType::Record(_), SqlType::Record(_)) => left.sql_type.clone(),
             (l, r) => super::coerce::common_type([l, r], "comparison")?,
         };
-        if matches!(common, SqlType::Bpchar(_)) {
-            return Ok((self.without_padding(left)?, self.without_padding(right)?));
-        }
         if matches!(common, SqlType::Json) {
             return Err(PlanError::NoCommonType {
                 construct: "comparison".to_string(),
@@ -250,13 +296,17 @@ impl Binder<'_> {
         let right = self.coerce(right, &common, Casting::Implicit)?;
         Ok((left, right))
     }
+}
 
-    fn without_padding(&mut self, typed: Typed) -> Result<Typed> {
-        if let Expr::Literal(ScalarValue::Utf8(Some(text)), _) = &typed.expr {
-            return Ok(Typed::new(unknown(text.trim_end_matches(' ')).expr, SqlType::Text));
-        }
-        let trim = self.scalar_function("rtrim")?;
-        Ok(Typed::new(trim.call(vec![typed.expr]), SqlType::Text))
+fn is_array(typed: &Typed) -> bool {
+    category(&typed.sql_type) == Category::Array
+}
+
+/// The query of `(SELECT ...)`.
+fn subquery(expr: &ast::Expr) -> Option<&ast::Query> {
+    match expr {
+        ast::Expr::Subquery(query) => Some(query),
+        _ => None,
     }
 }
 

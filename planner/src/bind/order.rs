@@ -49,7 +49,7 @@ pub(crate) fn position(expr: &ast::Expr, columns: usize, clause: &str) -> Result
 /// For `ORDER BY name`: which output column has that name.
 pub(crate) fn output_named<'n>(
     expr: &ast::Expr,
-    mut names: impl Iterator<Item = &'n str>,
+    names: impl Iterator<Item = &'n str>,
     clause: &str,
     same: impl Fn(usize, usize) -> bool,
 ) -> Result<Option<usize>> {
@@ -58,22 +58,18 @@ pub(crate) fn output_named<'n>(
     };
     let wanted = fold(ident);
     let mut found: Option<usize> = None;
-    let mut i = 0;
-    for name in names.by_ref() {
-        if name == wanted {
-            match found {
-                None => found = Some(i),
-                Some(first) if same(first, i) => {}
-                Some(_) => {
-                    return Err(PlanError::Value(highwater_types::SqlError::new(
-                        highwater_types::SqlState::AMBIGUOUS_COLUMN,
-                        format!("{clause} \"{wanted}\" is ambiguous"),
-                    ))
-                    .at(expr.span()));
-                }
+    for (i, _) in names.enumerate().filter(|(_, name)| *name == wanted) {
+        match found {
+            None => found = Some(i),
+            Some(first) if same(first, i) => {}
+            Some(_) => {
+                return Err(PlanError::from(highwater_types::SqlError::new(
+                    highwater_types::SqlState::AMBIGUOUS_COLUMN,
+                    format!("{clause} \"{wanted}\" is ambiguous"),
+                ))
+                .at(expr.span()));
             }
         }
-        i += 1;
     }
     Ok(found)
 }

@@ -1,13 +1,12 @@
-//! Predicates: IS, IN a list, BETWEEN, LIKE and SIMILAR TO, ANY and ALL over arrays, and comparisons of rows.
+//! Predicates: IS, IN a list, BETWEEN, ANY and ALL over arrays, and comparisons of rows. LIKE is in `like.rs`.
 
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::expr::InList;
-use datafusion::logical_expr::{Expr, Like, Operator, binary_expr, lit};
-use highwater_types::{SqlError, SqlState, SqlType};
+use datafusion::logical_expr::{Expr, Operator, binary_expr, lit};
+use highwater_types::SqlType;
 use sqlparser::ast::{self, BinaryOperator};
 
 use super::operator::{row_fields, symbol};
-use super::types::{Category, category};
 use super::{Binder, Casting, ExprCx, Typed};
 use crate::error::{PlanError, Result};
 
@@ -86,7 +85,10 @@ impl Binder<'_> {
     /// A value whose type does not matter. A parameter needs a type all the same: PostgreSQL refuses one without.
     fn bind_any_value(&mut self, expr: &ast::Expr, cx: &mut ExprCx<'_>) -> Result<Expr> {
         let typed = self.bind_expr(expr, cx)?;
-        Ok(self.settle(typed)?.expr)
+        match typed.expr {
+            Expr::Placeholder(_) => Ok(typed.expr),
+            _ => Ok(self.settle(typed)?.expr),
+        }
     }
 
     fn bind_distinct(
@@ -206,115 +208,7 @@ impl Binder<'_> {
         Ok(if negated { Expr::Not(Box::new(within)) } else { within })
     }
 
-    fn bind_like(
-        &mut self,
-        expr: &ast::Expr,
-        pattern: &ast::Expr,
-        escape: Option<&ast::ValueWithSpan>,
-        negated: bool,
-        fold_case: bool,
-        cx: &mut ExprCx<'_>,
-    ) -> Result<Typed> {
-        let value = self.bind_expr(expr, cx)?;
-        // LIKE ANY (array) keeps the quantifier inside the pattern.
-        if let ast::Expr::AnyOp { right, .. } = pattern {
-            let op = if fold_case {
-                BinaryOperator::PGILikeMatch
-            } else {
-                BinaryOperator::PGLikeMatch
-            };
-            return self.bind_quantified(expr, &op, right, false, cx);
-        }
-        let pattern = self.bind_expr(pattern, cx)?;
-        let pattern = match escape {
-            None => pattern,
-            Some(escape) => self.with_backslash_escape(pattern, escape)?,
-        };
-        self.like(value, pattern, negated, fold_case)
-    }
-
-    /// `value LIKE pattern`, the pattern escaped by backslashes.
-    pub(crate) fn like(&mut self, value: Typed, pattern: Typed, negated: bool, fold_case: bool) -> Result<Typed> {
-        let symbol = match (negated, fold_case) {
-            (false, false) => "~~",
-            (true, false) => "!~~",
-            (false, true) => "~~*",
-            (true, true) => "!~~*",
-        };
-        for side in [&value.sql_type, &pattern.sql_type] {
-            if !matches!(category(side), Category::String | Category::Unknown) {
-                return Err(PlanError::UndefinedOperator {
-                    text: format!("{} {symbol} {}", value.sql_type, pattern.sql_type),
-                });
-            }
-        }
-        let value = self.coerce(value, &SqlType::Text, Casting::Implicit)?;
-        let pattern = self.coerce(pattern, &SqlType::Text, Casting::Implicit)?;
-        let like = Like::new(negated, Box::new(value.expr), Box::new(pattern.expr), None, fold_case);
-        Ok(Typed::new(Expr::Like(like), SqlType::Bool))
-    }
-
-    /// A pattern with an escape character of its own, rewritten to backslashes.
-    fn with_backslash_escape(&mut self, pattern: Typed, escape: &ast::ValueWithSpan) -> Result<Typed> {
-        let escape = self.bind_value(&escape.value)?;
-        let Some(character) = escape.unknown_text() else {
-            return self.escaped_by_call(pattern, escape);
-        };
-        let mut characters = character.chars();
-        let (character, more) = (characters.next(), characters.next());
-        if more.is_some() {
-            return Err(PlanError::Value(
-                SqlError::new(SqlState::INVALID_ESCAPE_SEQUENCE, "invalid escape string")
-                    .with_hint("Escape string must be empty or one character."),
-            ));
-        }
-        match (character, pattern.unknown_text()) {
-            (Some('\\'), _) => Ok(pattern),
-            (character, Some(text)) => Ok(super::literal::unknown(&backslashed(text, character))),
-            (_, None) => self.escaped_by_call(pattern, escape),
-        }
-    }
-
-    fn escaped_by_call(&mut self, pattern: Typed, escape: Typed) -> Result<Typed> {
-        let function = self.find_scalar("like_escape").ok_or_else(|| {
-            PlanError::unsupported(
-                "ESCAPE after a pattern that is not a constant",
-                "Write the pattern as a literal.",
-            )
-        })?;
-        let pattern = self.coerce(pattern, &SqlType::Text, Casting::Implicit)?;
-        let escape = self.coerce(escape, &SqlType::Text, Casting::Implicit)?;
-        Ok(Typed::new(
-            function.call(vec![pattern.expr, escape.expr]),
-            SqlType::Text,
-        ))
-    }
-
-    fn bind_similar(
-        &mut self,
-        expr: &ast::Expr,
-        pattern: &ast::Expr,
-        escape: Option<&ast::ValueWithSpan>,
-        negated: bool,
-        cx: &mut ExprCx<'_>,
-    ) -> Result<Typed> {
-        let value = self.bind_expr(expr, cx)?;
-        let pattern = self.bind_expr(pattern, cx)?;
-        let Some(text) = pattern.unknown_text() else {
-            return Err(PlanError::unsupported(
-                "SIMILAR TO with a pattern that is not a constant",
-                "Use the ~ operator with a regular expression.",
-            ));
-        };
-        let escape = match escape.map(|e| self.bind_value(&e.value)).transpose()? {
-            None => Some('\\'),
-            Some(typed) => typed.unknown_text().and_then(|t| t.chars().next()),
-        };
-        let regex = super::literal::unknown(&similar_as_regex(text, escape));
-        self.apply_operator(if negated { "!~" } else { "~" }, value, regex, cx)
-    }
-
-    fn bind_quantified(
+    pub(crate) fn bind_quantified(
         &mut self,
         left: &ast::Expr,
         op: &BinaryOperator,
@@ -455,6 +349,23 @@ impl Binder<'_> {
         Ok(Typed::new(expr, SqlType::Bool))
     }
 
+    /// Compares a row with values, as a subquery gives them.
+    pub(crate) fn compare_row_values(
+        &mut self,
+        symbol: &str,
+        left: &[ast::Expr],
+        right: Vec<Typed>,
+        cx: &mut ExprCx<'_>,
+    ) -> Result<Typed> {
+        check_row_length(left.len(), right.len())?;
+        let mut pairs = Vec::with_capacity(left.len());
+        for (l, r) in left.iter().zip(right) {
+            pairs.push((self.bind_expr(l, cx)?, r));
+        }
+        let expr = self.compare_pairs(symbol, pairs, cx)?;
+        Ok(Typed::new(expr, SqlType::Bool))
+    }
+
     /// `(a, b) op (c, d)`: equality field by field, order by the first field that differs.
     fn compare_pairs(&mut self, symbol: &str, pairs: Vec<(Typed, Typed)>, cx: &mut ExprCx<'_>) -> Result<Expr> {
         let mut result: Option<Expr> = None;
@@ -519,70 +430,4 @@ fn castable_integer(item: &Typed, value: &Typed) -> bool {
         (SqlType::Int2 | SqlType::Int4, SqlType::Int8) | (SqlType::Int2, SqlType::Int4)
     ) || (matches!(item.sql_type, SqlType::Int2 | SqlType::Int4 | SqlType::Int8)
         && super::types::is_oid_like(&value.sql_type))
-}
-
-/// A LIKE pattern whose escape is `escape`, with backslashes instead.
-fn backslashed(pattern: &str, escape: Option<char>) -> String {
-    let mut out = String::new();
-    let mut characters = pattern.chars();
-    while let Some(c) = characters.next() {
-        match c {
-            c if Some(c) == escape => {
-                if let Some(next) = characters.next() {
-                    out.push('\\');
-                    out.push(next);
-                }
-            }
-            '\\' => out.push_str("\\\\"),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
-/// A SIMILAR TO pattern as a POSIX regular expression over the whole string.
-fn similar_as_regex(pattern: &str, escape: Option<char>) -> String {
-    let mut out = String::from("^(?:");
-    let mut characters = pattern.chars();
-    let mut in_class = false;
-    while let Some(c) = characters.next() {
-        match c {
-            c if Some(c) == escape => {
-                if let Some(next) = characters.next() {
-                    out.push('\\');
-                    out.push(next);
-                }
-            }
-            '[' | ']' => {
-                in_class = c == '[';
-                out.push(c);
-            }
-            c if in_class => out.push(c),
-            '%' => out.push_str(".*"),
-            '_' => out.push('.'),
-            '.' | '^' | '$' | '\\' => {
-                out.push('\\');
-                out.push(c);
-            }
-            c => out.push(c),
-        }
-    }
-    out.push_str(")$");
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_escape_character_becomes_a_backslash() {
-        assert_eq!(backslashed("a/%b\\_", Some('/')), "a\\%b\\\\_");
-        assert_eq!(backslashed("a\\b", None), "a\\\\b");
-    }
-
-    #[test]
-    fn similar_to_is_a_regular_expression_over_the_whole_string() {
-        assert_eq!(similar_as_regex("%(b|d)_", Some('\\')), "^(?:.*(b|d).)$");
-    }
 }

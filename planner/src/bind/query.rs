@@ -93,6 +93,7 @@ impl Binder<'_> {
         let source = self.bind_relation(&name, None)?;
         let columns = source.scope.columns.into_iter().filter_map(|c| match c.value {
             Expr::Column(column) => Some(super::BoundColumn {
+                open: false,
                 name: c.name,
                 column,
                 sql_type: c.sql_type,
@@ -152,16 +153,13 @@ impl Binder<'_> {
         let mut cx = ExprCx::new(&scope, &datafusion::common::DFSchema::empty(), Place::Limit);
         let bound = self
             .bind_as(expr, &SqlType::Int8, Casting::Assignment, &mut cx)
-            .map_err(|error| match error {
-                PlanError::At { location, error } if matches!(*error, PlanError::UndefinedColumn { .. }) => {
-                    PlanError::At {
-                        location,
-                        error: Box::new(PlanError::InvalidReference {
-                            message: format!("argument of {clause} must not contain variables"),
-                        }),
-                    }
-                }
-                other => other,
+            .map_err(|error| {
+                error.map(|error| match error {
+                    PlanError::UndefinedColumn { .. } => PlanError::InvalidReference {
+                        message: format!("argument of {clause} must not contain variables"),
+                    },
+                    other => other,
+                })
             })?;
         if !cx.subqueries.is_empty() {
             return Err(
@@ -183,7 +181,7 @@ impl Binder<'_> {
                     "LIMIT" => SqlState::INVALID_ROW_COUNT_IN_LIMIT_CLAUSE,
                     _ => SqlState::INVALID_ROW_COUNT_IN_RESULT_OFFSET_CLAUSE,
                 };
-                Err(PlanError::Value(SqlError::new(
+                Err(PlanError::from(SqlError::new(
                     state,
                     format!("{clause} must not be negative"),
                 )))

@@ -31,6 +31,8 @@ pub(crate) struct ScopeTable {
     /// The schema, for a relation without alias: `schema.table.column` works then.
     pub schema: Option<String>,
     pub columns: Vec<ScopeColumn>,
+    /// The schema and name of the relation itself, when it is one.
+    pub relation: Option<(String, String)>,
 }
 
 /// The entries of FROM, and what unqualified names and `*` see of them.
@@ -113,6 +115,12 @@ impl Scope {
         self.tables
             .iter()
             .find(|t| t.alias == name && schema.is_none_or(|s| t.schema.as_deref() == Some(s)))
+    }
+
+    /// The alias that hides a relation's own name.
+    pub(crate) fn hidden_by(&self, name: &str) -> Option<String> {
+        let hides = |t: &&ScopeTable| t.alias != name && t.relation.as_ref().is_some_and(|(_, own)| own == name);
+        self.tables.iter().find(hides).map(|t| t.alias.clone())
     }
 
     /// A column of a similar name, qualified, for a hint.

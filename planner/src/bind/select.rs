@@ -5,37 +5,33 @@ use datafusion::common::Column;
 use datafusion::logical_expr::expr::Sort;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Operator, binary_expr, lit};
 use highwater_types::SqlType;
-use sqlparser::ast::{self, Distinct, SelectItem, SelectItemQualifiedWildcardKind, Spanned};
+use sqlparser::ast::{self, Distinct, SelectItem, Spanned};
+use sqlparser::tokenizer::Span;
 
 use super::aggregate::{Grouping, aggregate, collect};
 use super::decorrelate::filtered;
-use super::name::output_name;
+use super::items::Item;
 use super::order::{output_named, position, sort_key, sorted};
 use super::query::{Bounds, limited};
-use super::scope::{ScopeTable, fold, fold_name, unique_names};
+use super::scope::unique_names;
 use super::set::unnest_sets;
 use super::subquery::Pending;
 use super::window::compute_windows;
 use super::{Binder, BoundColumn, Casting, ExprCx, Origin, Place, Rows, Source, Typed};
 use crate::error::{PlanError, Result};
 
-/// An entry of the SELECT list, with `*` expanded.
-enum Item<'q> {
-    Written { name: String, expr: &'q ast::Expr },
-    Column { name: String, typed: Typed, origin: Origin },
-}
-
 /// A bound entry of the SELECT list.
 struct Output {
     name: String,
     typed: Typed,
     origin: Origin,
+    open: bool,
 }
 
 /// A key of ORDER BY or DISTINCT ON.
 enum Key {
     Output(usize),
-    Hidden(Expr),
+    Hidden(Expr, Span),
 }
 
 /// Everything of a SELECT that is computed above its groups.
@@ -55,7 +51,7 @@ impl Parts {
         let outputs = self.outputs.iter_mut().map(|o| &mut o.typed.expr);
         let order = self.order.iter_mut().map(|(key, _)| key);
         let keys = order.chain(&mut self.distinct_on).filter_map(|key| match key {
-            Key::Hidden(expr) => Some(expr),
+            Key::Hidden(expr, _) => Some(expr),
             Key::Output(_) => None,
         });
         outputs
@@ -76,7 +72,7 @@ impl Binder<'_> {
         refuse_clauses(select)?;
         let source = self.bind_from(&select.from)?;
         let source = self.bind_where(source, select.selection.as_ref(), "WHERE", Place::Where)?;
-        let items = self.expand(select, &source)?;
+        let items = self.expand_items(&select.projection, &source)?;
         let mut cx = ExprCx::new(&source.scope, source.plan.schema(), Place::GroupBy);
         cx.windows = &select.named_window;
         let mut grouping = self.bind_group_by(&select.group_by, &items, &mut cx)?;
@@ -119,169 +115,6 @@ impl Binder<'_> {
             plan,
             scope: source.scope,
         })
-    }
-
-    fn expand<'q>(&mut self, select: &'q ast::Select, source: &Source) -> Result<Vec<Item<'q>>> {
-        self.expand_items(&select.projection, source)
-    }
-
-    fn expand_items<'q>(&mut self, projection: &'q [SelectItem], source: &Source) -> Result<Vec<Item<'q>>> {
-        let mut items = Vec::with_capacity(projection.len());
-        for item in projection {
-            match item {
-                SelectItem::UnnamedExpr(expr) => items.push(Item::Written {
-                    name: output_name(expr),
-                    expr,
-                }),
-                SelectItem::ExprWithAlias { expr, alias } => items.push(Item::Written {
-                    name: fold(alias),
-                    expr,
-                }),
-                SelectItem::ExprWithAliases { .. } => {
-                    return Err(PlanError::syntax("a column takes one alias"));
-                }
-                SelectItem::Wildcard(options) => {
-                    check_wildcard(options)?;
-                    if source.scope.tables.is_empty() {
-                        return Err(PlanError::syntax("SELECT * with no tables specified is not valid")
-                            .at(options.wildcard_token.0.span));
-                    }
-                    items.extend(source.scope.columns.iter().map(item_of));
-                }
-                SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
-                    check_wildcard(options)?;
-                    let table = find_table(source, name)?;
-                    items.extend(table.columns.iter().map(item_of));
-                }
-                SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::Expr(expr), options) => {
-                    check_wildcard(options)?;
-                    items.extend(self.fields_of(expr, source)?);
-                }
-            }
-        }
-        Ok(items)
-    }
-
-    /// `(row).*`.
-    fn fields_of<'q>(&mut self, expr: &ast::Expr, source: &Source) -> Result<Vec<Item<'q>>> {
-        let mut cx = ExprCx::new(&source.scope, source.plan.schema(), Place::Where);
-        let row = self.bind_expr(expr, &mut cx)?;
-        let SqlType::Record(fields) = &row.sql_type else {
-            return Err(PlanError::WrongObject {
-                message: format!("type {} is not composite", row.sql_type),
-                hint: None,
-            }
-            .at(expr.span()));
-        };
-        let get = self.scalar_function("get_field")?;
-        let item = |(name, sql_type): &(String, SqlType)| Item::Column {
-            name: name.clone(),
-            typed: Typed::new(get.call(vec![row.expr.clone(), lit(name.as_str())]), sql_type.clone()),
-            origin: None,
-        };
-        Ok(fields.iter().map(item).collect())
-    }
-
-    fn bind_group_by(
-        &mut self,
-        group_by: &ast::GroupByExpr,
-        items: &[Item<'_>],
-        cx: &mut ExprCx<'_>,
-    ) -> Result<Grouping> {
-        let exprs = match group_by {
-            ast::GroupByExpr::Expressions(exprs, modifiers) if modifiers.is_empty() => exprs,
-            _ => {
-                return Err(PlanError::unsupported(
-                    "GROUP BY ALL and WITH modifiers",
-                    "List the expressions.",
-                ));
-            }
-        };
-        let mut grouping = Grouping::default();
-        let mut sets: Vec<Vec<usize>> = vec![Vec::new()];
-        let mut plain = true;
-        for expr in exprs {
-            let choices = match expr {
-                ast::Expr::Rollup(elements) => {
-                    plain = false;
-                    let elements = self.group_elements(elements, items, &mut grouping, cx)?;
-                    (0..=elements.len()).rev().map(|n| elements[..n].concat()).collect()
-                }
-                ast::Expr::Cube(elements) => {
-                    plain = false;
-                    let elements = self.group_elements(elements, items, &mut grouping, cx)?;
-                    subsets(&elements)?
-                }
-                ast::Expr::GroupingSets(elements) => {
-                    plain = false;
-                    self.group_elements(elements, items, &mut grouping, cx)?
-                }
-                ast::Expr::Tuple(fields) => {
-                    self.group_elements(std::slice::from_ref(fields), items, &mut grouping, cx)?
-                }
-                other => vec![vec![self.group_element(other, items, &mut grouping, cx)?]],
-            };
-            sets = sets
-                .iter()
-                .flat_map(|set| {
-                    choices
-                        .iter()
-                        .map(move |choice: &Vec<usize>| [set.clone(), choice.clone()].concat())
-                })
-                .collect();
-        }
-        if !plain {
-            grouping.sets = Some(sets);
-        }
-        Ok(grouping)
-    }
-
-    fn group_elements(
-        &mut self,
-        elements: &[Vec<ast::Expr>],
-        items: &[Item<'_>],
-        grouping: &mut Grouping,
-        cx: &mut ExprCx<'_>,
-    ) -> Result<Vec<Vec<usize>>> {
-        let mut positions = Vec::with_capacity(elements.len());
-        for element in elements {
-            let mut set = Vec::with_capacity(element.len());
-            for expr in element {
-                set.push(self.group_element(expr, items, grouping, cx)?);
-            }
-            positions.push(set);
-        }
-        Ok(positions)
-    }
-
-    /// One grouping expression: a position, a column of FROM, an output's name, or any expression.
-    fn group_element(
-        &mut self,
-        expr: &ast::Expr,
-        items: &[Item<'_>],
-        grouping: &mut Grouping,
-        cx: &mut ExprCx<'_>,
-    ) -> Result<usize> {
-        let output = match position(expr, items.len(), "GROUP BY")? {
-            Some(at) => Some(at),
-            None if is_input_column(expr, cx)? => None,
-            None => output_named(expr, items.iter().map(Item::name), "GROUP BY", |a, b| {
-                same_item(&items[a], &items[b])
-            })?,
-        };
-        let typed = match output.map(|at| &items[at]) {
-            Some(Item::Column { typed, .. }) => typed.clone(),
-            Some(Item::Written { expr, .. }) => self.bind_expr(expr, cx)?,
-            None => self.bind_expr(expr, cx)?,
-        };
-        let typed = self.settle(typed)?;
-        match grouping.exprs.iter().position(|e| *e == typed.expr) {
-            Some(at) => Ok(at),
-            None => {
-                grouping.exprs.push(typed.expr);
-                Ok(grouping.exprs.len() - 1)
-            }
-        }
     }
 
     /// Binds what stands above the groups.
@@ -331,11 +164,13 @@ impl Binder<'_> {
                     name: name.clone(),
                     typed: typed.clone(),
                     origin: *origin,
+                    open: false,
                 },
                 Item::Written { name, expr } => {
                     let typed = self.bind_expr(expr, cx)?;
+                    let open = typed.is_unknown();
                     let typed = match expected.get(i) {
-                        Some(to) if typed.is_unknown() => self
+                        Some(to) if open && *to != SqlType::Unknown => self
                             .coerce(typed, to, Casting::Assignment)
                             .map_err(|error| error.at(expr.span()))?,
                         _ => self.settle(typed)?,
@@ -344,6 +179,7 @@ impl Binder<'_> {
                         name: name.clone(),
                         origin: cx.scope.origin_of(&typed.expr),
                         typed,
+                        open,
                     }
                 }
             });
@@ -371,7 +207,7 @@ impl Binder<'_> {
         let typed = self.settle(typed)?;
         match outputs.iter().position(|o| o.typed.expr == typed.expr) {
             Some(at) => Ok(Key::Output(at)),
-            None => Ok(Key::Hidden(typed.expr)),
+            None => Ok(Key::Hidden(typed.expr, expr.span())),
         }
     }
 
@@ -447,15 +283,18 @@ impl Binder<'_> {
             };
             columns.push(BoundColumn {
                 name: output.name,
+                open: output.open,
                 column,
                 sql_type: output.typed.sql_type,
                 origin: output.origin,
             });
         }
         let width = exprs.len();
+        let mut hidden_at = None;
         let mut key_column = |key: Key| match key {
             Key::Output(at) => Expr::Column(columns[at].column.clone()),
-            Key::Hidden(expr) => {
+            Key::Hidden(expr, span) => {
+                hidden_at.get_or_insert(span);
                 let name = format!("sort key {}", exprs.len() - width + 1);
                 exprs.push(expr.alias_qualified(Some(qualifier.clone()), &name));
                 Expr::Column(Column::new(Some(qualifier.clone()), name))
@@ -474,10 +313,14 @@ impl Binder<'_> {
             Some(Distinct::Distinct) if hidden => {
                 return Err(PlanError::InvalidReference {
                     message: "for SELECT DISTINCT, ORDER BY expressions must appear in select list".to_string(),
-                });
+                }
+                .at(hidden_at.unwrap_or_else(Span::empty)));
             }
             Some(Distinct::Distinct) => plan = LogicalPlanBuilder::from(plan).distinct()?.build()?,
-            Some(Distinct::On(_)) => plan = self.first_of_each(plan, on, &order)?,
+            Some(Distinct::On(exprs)) => {
+                let span = exprs.first().map_or_else(Span::empty, Spanned::span);
+                plan = self.first_of_each(plan, on, &order).map_err(|error| error.at(span))?;
+            }
         }
         let plan = self.ordered(plan, order, bounds)?;
         let wanted: Vec<Column> = columns.iter().map(|c| c.column.clone()).collect();
@@ -542,38 +385,6 @@ impl Binder<'_> {
     }
 }
 
-impl Item<'_> {
-    fn name(&self) -> &str {
-        match self {
-            Item::Written { name, .. } | Item::Column { name, .. } => name,
-        }
-    }
-}
-
-fn item_of<'q>(column: &super::ScopeColumn) -> Item<'q> {
-    Item::Column {
-        name: column.name.clone(),
-        typed: Typed::new(column.value.clone(), column.sql_type.clone()),
-        origin: column.origin,
-    }
-}
-
-fn same_item(a: &Item<'_>, b: &Item<'_>) -> bool {
-    match (a, b) {
-        (Item::Written { expr: a, .. }, Item::Written { expr: b, .. }) => a == b,
-        (Item::Column { typed: a, .. }, Item::Column { typed: b, .. }) => a.expr == b.expr,
-        _ => false,
-    }
-}
-
-/// Whether a bare name is a column of FROM, which GROUP BY prefers to an output of that name.
-fn is_input_column(expr: &ast::Expr, cx: &ExprCx<'_>) -> Result<bool> {
-    match expr {
-        ast::Expr::Identifier(ident) => Ok(cx.scope.columns.iter().any(|c| c.name == fold(ident))),
-        _ => Ok(true),
-    }
-}
-
 fn is_aggregation(grouping: &Grouping, parts: &Parts) -> Result<bool> {
     if !grouping.exprs.is_empty() || grouping.sets.is_some() || parts.having.is_some() {
         return Ok(true);
@@ -581,7 +392,7 @@ fn is_aggregation(grouping: &Grouping, parts: &Parts) -> Result<bool> {
     let mut found = Vec::new();
     let keys = parts.order.iter().map(|(key, _)| key).chain(&parts.distinct_on);
     let hidden = keys.filter_map(|key| match key {
-        Key::Hidden(expr) => Some(expr),
+        Key::Hidden(expr, _) => Some(expr),
         Key::Output(_) => None,
     });
     let lists = parts.sets.iter().map(|s| &s.list);
@@ -597,53 +408,6 @@ fn is_aggregation(grouping: &Grouping, parts: &Parts) -> Result<bool> {
         collect(expr, |e| matches!(e, Expr::AggregateFunction(_)), &mut found)?;
     }
     Ok(!found.is_empty())
-}
-
-/// All subsets of CUBE's elements, the largest first.
-fn subsets(elements: &[Vec<usize>]) -> Result<Vec<Vec<usize>>> {
-    if elements.len() > 12 {
-        return Err(PlanError::Syntax {
-            message: "CUBE is limited to 12 elements".to_string(),
-        });
-    }
-    let mut sets: Vec<Vec<usize>> = (0..1_usize << elements.len())
-        .map(|mask| {
-            let taken = elements.iter().enumerate().filter(|(i, _)| mask >> i & 1 == 1);
-            taken.flat_map(|(_, e)| e.clone()).collect()
-        })
-        .collect();
-    sets.sort_by_key(|set| std::cmp::Reverse(set.len()));
-    Ok(sets)
-}
-
-fn find_table<'s>(source: &'s Source, name: &ast::ObjectName) -> Result<&'s ScopeTable> {
-    let parts = fold_name(name);
-    let found = match parts.as_slice() {
-        [table] => source.scope.table(None, table),
-        [.., schema, table] => source.scope.table(Some(schema), table),
-        [] => None,
-    };
-    found.ok_or_else(|| {
-        PlanError::MissingFrom {
-            name: parts.last().cloned().unwrap_or_default(),
-        }
-        .at(name.span())
-    })
-}
-
-fn check_wildcard(options: &ast::WildcardAdditionalOptions) -> Result<()> {
-    let plain = options.opt_ilike.is_none()
-        && options.opt_exclude.is_none()
-        && options.opt_except.is_none()
-        && options.opt_replace.is_none()
-        && options.opt_rename.is_none();
-    match plain {
-        true => Ok(()),
-        false => Err(
-            PlanError::unsupported("* with EXCEPT, EXCLUDE, REPLACE or RENAME", "List the columns.")
-                .at(options.wildcard_token.0.span),
-        ),
-    }
 }
 
 /// Clauses that sqlparser knows from other databases.

@@ -126,6 +126,10 @@ impl Binder<'_> {
             _ => {
                 let list = self.call(name, args, cx)?;
                 match list.sql_type {
+                    SqlType::Array(_) if name == "pg_partition_ancestors" => Ok(SetResult {
+                        names: vec!["relid"],
+                        ..one(list)
+                    }),
                     SqlType::Array(_) => Ok(one(list)),
                     _ => Err(undefined),
                 }
@@ -134,7 +138,7 @@ impl Binder<'_> {
     }
 
     /// An array, from whatever counts as one.
-    fn as_array(&mut self, typed: Typed) -> Result<Typed> {
+    pub(crate) fn as_array(&mut self, typed: Typed) -> Result<Typed> {
         match &typed.sql_type {
             SqlType::Array(_) => Ok(typed),
             SqlType::Int2Vector => self.coerce(typed, &SqlType::Array(Box::new(SqlType::Int2)), Casting::Implicit),
@@ -191,8 +195,11 @@ impl Binder<'_> {
             typed.push(self.coerce(arg, to, Casting::Implicit)?);
         }
         let list = self.call("generate_series", typed, cx)?;
+        let sql_type = SqlType::Array(Box::new(to));
+        // DataFusion's series counts nanoseconds.
+        let list = Expr::Cast(Cast::new(Box::new(list.expr), sql_type.to_arrow()));
         Ok(SetResult {
-            lists: vec![Typed::new(list.expr, SqlType::Array(Box::new(to)))],
+            lists: vec![Typed::new(list, sql_type)],
             names: Vec::new(),
             element: None,
         })
@@ -268,24 +275,28 @@ pub(crate) fn unnest_sets(mut plan: LogicalPlan, mut sets: Vec<SetCall>) -> Resu
     Ok(plan)
 }
 
-/// Adds the elements of lists that run in lock-step.
+/// Adds the elements of lists that run in lock-step. DataFusion's node drops the qualifiers of what it unnests, so the
+/// lists go through it under names used nowhere else.
 pub(crate) fn unnest(plan: LogicalPlan, sets: &[SetCall]) -> Result<LogicalPlan> {
-    let mut exprs: Vec<Expr> = plan.schema().columns().into_iter().map(Expr::Column).collect();
-    for set in sets {
-        exprs.push(
-            set.list
-                .clone()
-                .alias_qualified(set.column.relation.clone(), &set.column.name),
-        );
+    let kept = plan.schema().columns();
+    let lists: Vec<Column> = sets.iter().map(|s| Column::from_name(s.column.flat_name())).collect();
+    let mut exprs: Vec<Expr> = kept.iter().cloned().map(Expr::Column).collect();
+    for (set, list) in sets.iter().zip(&lists) {
+        exprs.push(set.list.clone().alias(&list.name));
+    }
+    let mut named: Vec<Expr> = kept.into_iter().map(Expr::Column).collect();
+    for (set, list) in sets.iter().zip(&lists) {
+        let element = Expr::Column(list.clone());
+        named.push(element.alias_qualified(set.column.relation.clone(), &set.column.name));
     }
     let options = UnnestOptions {
         null_handling: NullHandling::Drop,
         recursions: Vec::new(),
     };
-    let columns = sets.iter().map(|s| s.column.clone()).collect();
     let plan = LogicalPlanBuilder::from(plan)
         .project(exprs)?
-        .unnest_columns_with_options(columns, options)?
+        .unnest_columns_with_options(lists, options)?
+        .project(named)?
         .build()?;
     Ok(plan)
 }

@@ -6,7 +6,8 @@ use datafusion::common::{Column, JoinType};
 use datafusion::logical_expr::logical_plan::Union;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Operator, binary_expr};
 use highwater_types::SqlType;
-use sqlparser::ast::{SetExpr, SetOperator, SetQuantifier};
+use sqlparser::ast::{SetExpr, SetOperator, SetQuantifier, Spanned};
+use sqlparser::tokenizer::Span;
 
 use super::coerce::common_type;
 use super::join::join_plans;
@@ -27,18 +28,18 @@ impl Binder<'_> {
             (SetOperator::Intersect, q) => ("INTERSECT", is_all(q)?),
             (SetOperator::Except | SetOperator::Minus, q) => ("EXCEPT", is_all(q)?),
         };
-        let left = self.bind_side(left, expected)?;
-        let right = self.bind_side(right, expected)?;
+        let other = right;
+        let (left, right) = self.bind_sides(left, right, expected)?;
         if left.columns.len() != right.columns.len() {
-            return Err(PlanError::syntax(format!(
-                "each {name} query must have the same number of columns"
-            )));
+            let message = format!("each {name} query must have the same number of columns");
+            return Err(PlanError::syntax(message).at(item_span(other, 0)));
         }
         let qualifier = self.names.fresh(&name.to_lowercase());
         let names = super::scope::unique_names(left.columns.iter().map(|c| c.name.as_str()));
         let mut types = Vec::with_capacity(names.len());
         for (l, r) in left.columns.iter().zip(&right.columns) {
-            types.push(common_type([&l.sql_type, &r.sql_type], name)?);
+            let common = common_type([&l.sql_type, &r.sql_type], name);
+            types.push(common.map_err(|error| error.at(item_span(other, types.len())))?);
         }
         let columns: Vec<BoundColumn> = left
             .columns
@@ -46,6 +47,7 @@ impl Binder<'_> {
             .zip(names)
             .zip(types)
             .map(|((c, unique), sql_type)| BoundColumn {
+                open: false,
                 name: c.name.clone(),
                 column: Column::new(Some(qualifier.clone()), unique),
                 sql_type,
@@ -62,8 +64,28 @@ impl Binder<'_> {
         Ok(Rows { plan, columns })
     }
 
-    fn bind_side(&mut self, side: &SetExpr, expected: &[SqlType]) -> Result<Rows> {
-        self.bind_set_expr(side, expected)
+    /// Binds both sides. A column that has no type on one side takes the other's: the sides are bound again with it.
+    fn bind_sides(&mut self, left: &SetExpr, right: &SetExpr, expected: &[SqlType]) -> Result<(Rows, Rows)> {
+        let params = self.params.clone();
+        let l = self.bind_set_expr(left, expected)?;
+        let r = self.bind_set_expr(right, expected)?;
+        let mut missing = false;
+        let mut types = Vec::with_capacity(l.columns.len());
+        for (i, (l, r)) in l.columns.iter().zip(&r.columns).enumerate() {
+            types.push(match (l.open, r.open) {
+                (true, false) => r.sql_type.clone(),
+                (false, true) => l.sql_type.clone(),
+                _ => expected.get(i).cloned().unwrap_or(SqlType::Unknown),
+            });
+            missing |= l.open != r.open;
+        }
+        if !missing || l.columns.len() != r.columns.len() {
+            return Ok((l, r));
+        }
+        self.params = params;
+        let l = self.bind_set_expr(left, &types)?;
+        let r = self.bind_set_expr(right, &types)?;
+        Ok((l, r))
     }
 
     /// A side's rows in the common types, under the common names.
@@ -144,6 +166,16 @@ fn union_of(left: LogicalPlan, right: LogicalPlan, columns: &[BoundColumn], all:
         .collect();
     let plan = LogicalPlanBuilder::from(union).project(exprs)?;
     Ok(if all { plan.build()? } else { plan.distinct()?.build()? })
+}
+
+/// Where an entry of a side's SELECT list stands.
+fn item_span(side: &SetExpr, at: usize) -> Span {
+    match side {
+        SetExpr::Select(select) => select.projection.get(at).map_or_else(Span::empty, Spanned::span),
+        SetExpr::Query(query) => item_span(&query.body, at),
+        SetExpr::SetOperation { left, .. } => item_span(left, at),
+        _ => Span::empty(),
+    }
 }
 
 fn is_all(quantifier: SetQuantifier) -> Result<bool> {

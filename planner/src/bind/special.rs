@@ -1,9 +1,10 @@
 //! Expressions with a syntax of their own, functions whose types follow rules of their own (COALESCE, NULLIF), and
 //! words that are functions without parentheses.
 
+use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::expr::Case;
-use datafusion::logical_expr::{Expr, lit};
+use datafusion::logical_expr::{Cast, Expr, lit};
 use highwater_types::SqlType;
 use sqlparser::ast::{self, CeilFloorKind, DateTimeField, TrimWhereField};
 
@@ -160,7 +161,10 @@ impl Binder<'_> {
             }
             "pg_typeof" if call.args.len() == 1 => {
                 let typed = self.bind_args(call, cx)?.swap_remove(0);
-                Typed::new(lit(typed.sql_type.to_string()), SqlType::Text)
+                Typed::new(
+                    lit(super::coerce::without_typmod(&typed.sql_type).to_string()),
+                    SqlType::Text,
+                )
             }
             "pg_collation_for" if call.args.len() == 1 => {
                 let typed = self.bind_args(call, cx)?.swap_remove(0);
@@ -168,6 +172,9 @@ impl Binder<'_> {
                     Category::String => Typed::new(lit("\"default\""), SqlType::Text),
                     _ => Typed::new(Expr::Literal(ScalarValue::Utf8(None), None), SqlType::Text),
                 }
+            }
+            "array_lower" | "array_upper" if call.args.len() == 2 && self.find_scalar(&call.name).is_none() => {
+                self.bind_array_bound(call, cx)?
             }
             "current_schema" | "current_database" | "current_user" | "session_user" if call.args.is_empty() => {
                 match self.bind_bare_word(&call.name)? {
@@ -178,6 +185,32 @@ impl Binder<'_> {
             _ => return Ok(None),
         };
         Ok(Some(typed))
+    }
+
+    /// `array_lower` and `array_upper`: arrays start at 1, the catalogs' vectors at 0.
+    fn bind_array_bound(&mut self, call: &Call<'_>, cx: &mut ExprCx<'_>) -> Result<Typed> {
+        let array = self.bind_args(call, cx)?.swap_remove(0);
+        let vector = matches!(array.sql_type, SqlType::Int2Vector | SqlType::OidVector);
+        let first = if vector { 0_i64 } else { 1 };
+        let array = self.as_array(array)?;
+        let length = self.scalar_function("array_length")?.call(vec![array.expr]);
+        let length = Expr::Cast(Cast::new(Box::new(length), DataType::Int64));
+        let bound = match call.name.as_str() {
+            "array_lower" => {
+                let empty = Expr::IsNull(Box::new(length));
+                let null = Expr::Literal(ScalarValue::Int64(None), None);
+                Expr::Case(Case::new(
+                    None,
+                    vec![(Box::new(empty), Box::new(null))],
+                    Some(Box::new(lit(first))),
+                ))
+            }
+            _ => length + lit(first - 1),
+        };
+        Ok(Typed::new(
+            Expr::Cast(Cast::new(Box::new(bound), DataType::Int32)),
+            SqlType::Int4,
+        ))
     }
 
     fn bind_nullif(&mut self, call: &Call<'_>, cx: &mut ExprCx<'_>) -> Result<Typed> {

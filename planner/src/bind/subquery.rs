@@ -9,7 +9,7 @@ use datafusion::common::{Column, ExprSchema, JoinType, ScalarValue};
 use datafusion::logical_expr::expr::{AggregateFunction, Case, Sort};
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, binary_expr, lit};
 use highwater_types::SqlType;
-use sqlparser::ast;
+use sqlparser::ast::{self, Spanned};
 
 use super::aggregate::{Rewrite, precompute};
 use super::operator::row_fields;
@@ -80,7 +80,9 @@ impl Binder<'_> {
         let values = self.bind_row_subquery(query, cx)?;
         match <[Typed; 1]>::try_from(values) {
             Ok([value]) => Ok(value),
-            Err(_) => Err(PlanError::syntax("subquery must return only one column")),
+            Err(_) => {
+                Err(PlanError::syntax("subquery must return only one column").at_parenthesis_before(query.span()))
+            }
         }
     }
 

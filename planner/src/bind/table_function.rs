@@ -66,7 +66,10 @@ impl Binder<'_> {
         self.outer.extend_from_slice(lateral);
         let bound = self.bind_function_rows(&call, with_ordinality, alias);
         self.outer.truncate(depth);
-        bound
+        let span = arrays
+            .first()
+            .map_or_else(sqlparser::tokenizer::Span::empty, Spanned::span);
+        bound.map_err(|error| error.at(span))
     }
 
     fn bind_function_rows(
@@ -235,7 +238,7 @@ impl Binder<'_> {
                 })?,
             });
         }
-        let provider = function.call_with_args(TableFunctionArgs::new(&values, &self.state))?;
+        let provider = function.call_with_args(TableFunctionArgs::new(&values, self.state.as_ref()))?;
         let schema = provider.schema();
         let one = schema.fields().len() == 1;
         let shown = alias.map_or_else(|| name.to_string(), |a| fold(&a.name));
@@ -300,6 +303,7 @@ impl Binder<'_> {
         }
         let plan = LogicalPlanBuilder::from(plan).project(exprs)?.build()?;
         let table = ScopeTable {
+            relation: None,
             alias: shown,
             schema: None,
             columns: scope_columns,

@@ -255,7 +255,8 @@ fn named(name: &str, modifiers: &[String], own_char: bool) -> Option<SqlType> {
     })
 }
 
-/// The type of a name in text, as `'integer'::regtype` and system functions need it.
+/// The type of a name, for tests that read types from text.
+#[cfg(test)]
 pub(crate) fn by_name(name: &str) -> Option<SqlType> {
     named(name, &[], false)
 }

@@ -32,7 +32,7 @@ impl Binder<'_> {
             for (i, expr) in row.iter().enumerate() {
                 let typed = self.bind_expr(expr, &mut cx)?;
                 let typed = match expected.get(i) {
-                    Some(to) if typed.is_unknown() => self
+                    Some(to) if typed.is_unknown() && *to != SqlType::Unknown => self
                         .coerce(typed, to, Casting::Assignment)
                         .map_err(|error| error.at(expr.span()))?,
                     _ => typed,
@@ -42,6 +42,10 @@ impl Binder<'_> {
         }
         let mut exprs: Vec<Vec<Expr>> = vec![Vec::with_capacity(width); rows.len()];
         let mut types = Vec::with_capacity(width);
+        let open: Vec<bool> = columns
+            .iter()
+            .map(|column| column.iter().all(Typed::is_unknown))
+            .collect();
         for column in columns {
             let (values, common) = self.unify(column, "VALUES")?;
             for (row, value) in exprs.iter_mut().zip(values) {
@@ -49,8 +53,11 @@ impl Binder<'_> {
             }
             types.push(common);
         }
-        let plan = self.value_plan(exprs, &types, cx)?;
-        Ok(plan)
+        let mut rows = self.value_plan(exprs, &types, cx)?;
+        for (column, open) in rows.columns.iter_mut().zip(open) {
+            column.open = open;
+        }
+        Ok(rows)
     }
 
     /// Rows of values whose columns have these types.
@@ -60,6 +67,7 @@ impl Binder<'_> {
             .iter()
             .enumerate()
             .map(|(i, sql_type)| BoundColumn {
+                open: false,
                 name: format!("column{}", i + 1),
                 column: Column::new(Some(qualifier.clone()), format!("column{}", i + 1)),
                 sql_type: sql_type.clone(),

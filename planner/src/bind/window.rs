@@ -27,7 +27,7 @@ impl Binder<'_> {
         cx: &mut ExprCx<'_>,
     ) -> Result<Typed> {
         if cx.in_aggregate {
-            return Err(PlanError::Value(SqlError::new(
+            return Err(PlanError::from(SqlError::new(
                 SqlState::GROUPING_ERROR,
                 "aggregate function calls cannot contain window function calls",
             )));
@@ -110,7 +110,7 @@ fn as_bigint(typed: Typed, cx: &ExprCx<'_>) -> Result<Typed> {
 }
 
 fn invalid_frame(error: datafusion::common::DataFusionError) -> PlanError {
-    PlanError::Value(SqlError::new(SqlState("42P20"), error.strip_backtrace()))
+    PlanError::from(SqlError::new(SqlState("42P20"), error.strip_backtrace()))
 }
 
 /// The window that OVER means.
@@ -131,7 +131,8 @@ fn resolve_name<'w>(name: &ast::Ident, named: &'w [ast::NamedWindowDefinition], 
         _ => Err(PlanError::UndefinedObject {
             kind: "window",
             name: fold(name),
-        }),
+        }
+        .at(name.span)),
     }
 }
 

@@ -151,6 +151,7 @@ fn windowed_table(
     }));
     let own = scope.tables.into_iter().next().map(|t| t.alias).unwrap_or_default();
     ScopeTable {
+        relation: None,
         alias: alias.map(|a| &a.name).or(input_alias).map_or(own, fold),
         schema: None,
         columns,

@@ -17,13 +17,15 @@ impl Binder<'_> {
     pub(crate) fn assign(&mut self, typed: Typed, column: &Column) -> Result<Expr> {
         let found = typed.sql_type.clone();
         let coerced = self.coerce(typed, &column.sql_type, Casting::Assignment);
-        coerced.map(|t| t.expr).map_err(|error| match error {
-            PlanError::CannotCast { .. } => PlanError::CannotAssign {
-                column: column.name.clone(),
-                expected: column.sql_type.clone(),
-                found,
-            },
-            other => other,
+        coerced.map(|t| t.expr).map_err(|error| {
+            error.map(|error| match error {
+                PlanError::CannotCast { .. } => PlanError::CannotAssign {
+                    column: column.name.clone(),
+                    expected: column.sql_type.clone(),
+                    found,
+                },
+                other => other,
+            })
         })
     }
 
@@ -78,6 +80,7 @@ impl Binder<'_> {
             .iter()
             .zip(&names)
             .map(|(column, name)| BoundColumn {
+                open: false,
                 name: column.name.clone(),
                 column: PlanColumn::new(Some(qualifier.clone()), name),
                 sql_type: column.sql_type.clone(),
@@ -132,6 +135,7 @@ fn stored_scope(relation: &Relation, columns: &[BoundColumn]) -> Scope {
         origin: None,
     });
     Scope::of_table(ScopeTable {
+        relation: None,
         alias: relation.name.clone(),
         schema: None,
         columns: columns.collect(),
@@ -140,14 +144,14 @@ fn stored_scope(relation: &Relation, columns: &[BoundColumn]) -> Scope {
 
 /// An expression that the catalog keeps as text.
 pub(crate) fn parse_stored(text: &str) -> Result<ast::Expr> {
-    highwater_parser::parse_expr(text).map_err(|error| PlanError::Value(SqlError::from(error)))
+    highwater_parser::parse_expr(text).map_err(|error| PlanError::from(SqlError::from(error)))
 }
 
 /// Refuses a value for a generated column.
 pub(crate) fn check_writable(column: &Column) -> Result<()> {
     match &column.generated {
         None => Ok(()),
-        Some(_) => Err(PlanError::Value(
+        Some(_) => Err(PlanError::from(
             SqlError::new(
                 SqlState("428C9"),
                 format!("cannot insert a non-DEFAULT value into column \"{}\"", column.name),

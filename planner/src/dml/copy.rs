@@ -95,6 +95,7 @@ fn scope_of(relation: &Relation, rows: &Rows) -> Scope {
         origin: None,
     });
     Scope::of_table(ScopeTable {
+        relation: None,
         alias: relation.name.clone(),
         schema: None,
         columns: columns.collect(),

@@ -36,6 +36,7 @@ pub fn plan_delete(ctx: &PlanContext, delete: &ast::Delete, declared: &[Option<S
     for (value, column) in old.into_iter().zip(&relation.columns) {
         exprs.push(value.alias_qualified(Some(qualifier.clone()), &column.name));
         columns.push(BoundColumn {
+            open: false,
             name: column.name.clone(),
             column: PlanColumn::new(Some(qualifier.clone()), &column.name),
             sql_type: column.sql_type.clone(),

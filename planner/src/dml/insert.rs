@@ -161,7 +161,10 @@ fn insert_values(
             let error = PlanError::syntax("VALUES lists must all be the same length");
             return Err(row.first().map_or(error.clone(), |e| error.at(e.span())));
         }
-        check_count(width, targets, named).map_err(|error| row.last().map_or(error.clone(), |e| error.at(e.span())))?;
+        check_count(width, targets, named).map_err(|error| {
+            let extra = row.get(targets.len()).or(row.last());
+            extra.map_or(error.clone(), |e| error.at(e.span()))
+        })?;
         let mut bound = Vec::with_capacity(width);
         for (expr, target) in row.iter().zip(targets) {
             bound.push(bind_value(binder, expr, *target, relation, &mut cx)?);

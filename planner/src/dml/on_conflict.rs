@@ -105,6 +105,7 @@ fn conflict_rows(binder: &mut Binder<'_>, relation: &Relation, alias: Option<&as
     let qualifier = binder.names.fresh(&relation.name);
     let plan = LogicalPlanBuilder::scan(qualifier.clone(), source, None)?.build()?;
     let table = |alias: String, names: &[String]| ScopeTable {
+        relation: None,
         alias,
         schema: None,
         columns: relation

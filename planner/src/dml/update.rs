@@ -205,6 +205,7 @@ pub(super) fn old_and_new(binder: &mut Binder<'_>, relation: &Relation, assigned
         .collect();
     let rows = binder.complete_row_keeping(plan, relation, given, kept)?;
     let old_columns = relation.columns.iter().map(|column| BoundColumn {
+        open: false,
         name: column.name.clone(),
         column: PlanColumn::new(Some(qualifier.clone()), &column.name),
         sql_type: column.sql_type.clone(),

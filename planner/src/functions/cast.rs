@@ -35,7 +35,13 @@ pub fn cast(expr: Expr, from: &SqlType, to: &SqlType, explicit: bool) -> Result<
         });
     }
     if is_lossless(from, to) {
-        return Ok(Expr::Cast(Cast::new_from_field(Box::new(expr), to.to_field("cast"))));
+        // A cast to a field says that NULL may come out, whatever goes in; DataFusion then disagrees with itself. So
+        // only a type that needs its metadata names a field.
+        let field = to.to_field("cast");
+        return Ok(Expr::Cast(match field.metadata().is_empty() {
+            true => Cast::new(Box::new(expr), to.to_arrow()),
+            false => Cast::new_from_field(Box::new(expr), field),
+        }));
     }
     let cast = PgCast {
         from: from.clone(),
@@ -133,13 +139,6 @@ pub(crate) struct PgCast {
     to: SqlType,
     explicit: bool,
     signature: Signature,
-}
-
-impl PgCast {
-    /// The type that the cast leads to.
-    pub(crate) fn target(&self) -> &SqlType {
-        &self.to
-    }
 }
 
 impl ScalarUDFImpl for PgCast {

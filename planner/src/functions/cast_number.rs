@@ -8,8 +8,7 @@ use arrow::datatypes::{
     Int64Type, UInt32Type, i256,
 };
 use highwater_types::text::numeric::{
-    DisplayScale, Numeric, check_precision, field_overflow, overflow, parse_numeric, power_of_ten, rescale,
-    write_numeric,
+    DisplayScale, Numeric, check_precision, field_overflow, overflow, parse_numeric, rescale, write_numeric,
 };
 use highwater_types::text::parse_f64;
 use highwater_types::{QUOTIENT, SqlError, SqlState, SqlType, UNCONSTRAINED_NUMERIC};
@@ -360,9 +359,4 @@ where
         let wide: i128 = v.into();
         wide * factor
     })
-}
-
-/// 10 to a power that a scale asks for.
-pub(crate) fn ten_to(exponent: i32) -> Result<i256, SqlError> {
-    u32::try_from(exponent).ok().and_then(power_of_ten).ok_or_else(overflow)
 }

@@ -40,8 +40,6 @@ pub(crate) enum Takes {
     Timestamptz,
     Interval,
     Jsonb,
-    Uuid,
-    Oid,
     /// `text[]`.
     Texts,
     /// An array of any type, as it is.
@@ -172,6 +170,9 @@ fn fit(data_type: &DataType, takes: Takes) -> Option<i32> {
     use SqlType as S;
     let sql_type = SqlType::of_arrow(data_type);
     if matches!(data_type, DataType::Null) {
+        if takes == Takes::AnyArray {
+            return None;
+        }
         return Some(if takes == Takes::Text { 2 } else { 1 });
     }
     let is_text = matches!(sql_type, S::Text);
@@ -192,9 +193,7 @@ fn fit(data_type: &DataType, takes: Takes) -> Option<i32> {
         | (Takes::Timestamp, S::Timestamp)
         | (Takes::Timestamptz, S::Timestamptz)
         | (Takes::Interval, S::Interval)
-        | (Takes::Jsonb, S::Jsonb)
-        | (Takes::Uuid, S::Uuid)
-        | (Takes::Oid, S::Oid) => EXACT,
+        | (Takes::Jsonb, S::Jsonb) => EXACT,
         (Takes::Texts, S::Array(element)) if matches!(**element, S::Text | S::Varchar(_) | S::Name) => EXACT,
         (Takes::Float8, S::Int2 | S::Int4 | S::Int8 | S::Float4 | S::Numeric(_)) => PREFERRED,
         (Takes::Timestamptz, S::Date | S::Timestamp) => PREFERRED,
@@ -203,10 +202,9 @@ fn fit(data_type: &DataType, takes: Takes) -> Option<i32> {
         | (Takes::Int8, S::Int2 | S::Int4)
         | (Takes::Float4, S::Int2 | S::Int4 | S::Int8 | S::Numeric(_))
         | (Takes::Numeric, S::Int2 | S::Int4 | S::Int8)
-        | (Takes::Oid, S::Int2 | S::Int4 | S::Int8)
         | (Takes::Int8, S::Oid)
         | (Takes::Timestamp, S::Date) => CAST,
-        (Takes::Texts, S::Array(_)) => return None,
+        (Takes::Texts, S::Array(_)) => CAST,
         (_, _) if is_text && takes != Takes::AnyArray => LITERAL,
         _ => return None,
     })
@@ -459,8 +457,6 @@ fn bind(value: &ColumnarValue, field: &FieldRef, takes: Takes, settings: &TextSe
         Takes::Timestamptz => SqlType::Timestamptz,
         Takes::Interval => SqlType::Interval,
         Takes::Jsonb => SqlType::Jsonb,
-        Takes::Uuid => SqlType::Uuid,
-        Takes::Oid => SqlType::Oid,
         Takes::Texts => SqlType::Array(Box::new(SqlType::Text)),
     };
     let array = cast_array(&array, &from, &to, false, settings)?;

@@ -9,18 +9,43 @@
 //! | `cast*.rs` | casts |
 //! | `operator.rs` | which expression an operator is; `arithmetic.rs`, `decimal.rs`, `temporal.rs` compute it |
 //! | `numbers.rs` | precision and scale of results |
+//! | `math.rs`, `rounding.rs`, `string*.rs`, `pattern.rs`, `date*.rs`, `extract.rs`, `format*.rs`, `json*.rs`, `array.rs`, `series.rs` | functions, by type |
+//! | `aggregate/` | aggregates |
 
+mod aggregate;
 mod arithmetic;
+mod array;
 mod cast;
 mod cast_json;
 mod cast_number;
 mod cast_time;
+mod date;
+mod date_trunc;
 mod decimal;
+mod digest;
+mod extract;
+mod format;
+mod format_keys;
+mod format_number;
+mod format_read;
 mod function;
+mod json;
+mod json_build;
+mod json_change;
+mod json_raw;
+mod math;
+mod misc;
 mod numbers;
 mod operator;
+mod pattern;
+mod rounding;
 mod rows;
+mod series;
+mod string;
+mod string_join;
 mod temporal;
+mod to_json;
+mod to_text;
 
 use std::sync::Arc;
 
@@ -36,13 +61,24 @@ pub fn all_scalar() -> Vec<Arc<ScalarUDF>> {
     let mut functions = Vec::new();
     functions.extend(arithmetic::functions());
     functions.extend(decimal::functions());
+    functions.extend(json::functions());
+    functions.extend(date::functions());
+    functions.extend(extract::functions());
+    functions.extend(math::functions());
+    functions.extend(pattern::functions());
+    functions.extend(string::functions());
+    functions.extend(array::functions());
+    functions.extend(series::functions());
+    functions.extend(format::functions());
+    functions.extend(format_number::functions());
+    functions.extend(misc::functions());
     functions.retain(|f| f.name.starts_with(|c: char| c.is_ascii_alphabetic()));
     PgFunction::group(functions)
 }
 
 /// Every aggregate.
 pub fn all_aggregate() -> Vec<Arc<AggregateUDF>> {
-    Vec::new()
+    aggregate::all()
 }
 
 /// Every window function.

@@ -14,7 +14,7 @@ use highwater_types::{QUOTIENT, SqlType, UNCONSTRAINED_NUMERIC};
 use super::cast::cast;
 use super::function::{Function, PgFunction};
 use super::numbers::common_type;
-use super::{arithmetic, decimal, temporal};
+use super::{arithmetic, array, decimal, json, pattern, string, temporal};
 use crate::error::{PlanError, Result};
 
 /// The functions behind the operators, by symbol.
@@ -32,6 +32,11 @@ fn all() -> Vec<Function> {
     let mut functions = arithmetic::functions();
     functions.extend(decimal::functions());
     functions.extend(temporal::functions());
+    // Before texts: `array || element` wins over `any || text`.
+    functions.extend(array::functions());
+    functions.extend(json::functions());
+    functions.extend(pattern::functions());
+    functions.extend(string::functions());
     functions
 }
 

@@ -4,9 +4,9 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, BinaryBuilder, BooleanArray, BooleanBuilder, FixedSizeBinaryArray,
-    FixedSizeBinaryBuilder, LargeStringArray, LargeStringBuilder, ListArray, ListBuilder, PrimitiveArray,
-    PrimitiveBuilder, StringArray, StringBuilder,
+    Array, ArrayRef, AsArray, BinaryArray, BinaryBuilder, BooleanArray, BooleanBuilder, FixedSizeBinaryBuilder,
+    LargeStringArray, LargeStringBuilder, ListArray, ListBuilder, PrimitiveArray, PrimitiveBuilder, StringArray,
+    StringBuilder,
 };
 use arrow::datatypes::{
     ArrowPrimitiveType, Date32Type, Field, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
@@ -32,8 +32,6 @@ pub(crate) struct JsonText;
 pub(crate) struct Bytes;
 /// Booleans.
 pub(crate) struct Bool;
-/// A `uuid`'s 16 bytes.
-pub(crate) struct Uuid;
 /// Intervals.
 pub(crate) struct Interval;
 /// `text[]`, without its NULLs' places lost.
@@ -41,12 +39,9 @@ pub(crate) struct Texts;
 /// Any primitive type by its Arrow type.
 pub(crate) struct Prim<T>(PhantomData<T>);
 
-pub(crate) type Int2 = Prim<Int16Type>;
 pub(crate) type Int4 = Prim<Int32Type>;
 pub(crate) type Int8 = Prim<Int64Type>;
-pub(crate) type Float4 = Prim<Float32Type>;
 pub(crate) type Float8 = Prim<Float64Type>;
-pub(crate) type Oid = Prim<UInt32Type>;
 pub(crate) type Date = Prim<Date32Type>;
 pub(crate) type Time = Prim<Time64MicrosecondType>;
 /// Timestamps with and without time zone: microseconds.
@@ -81,17 +76,6 @@ impl Read for Bytes {
         array.as_binary().clone()
     }
     fn value(array: &BinaryArray, at: usize) -> &[u8] {
-        array.value(at)
-    }
-}
-
-impl Read for Uuid {
-    type Array = FixedSizeBinaryArray;
-    type Item<'a> = &'a [u8];
-    fn open(array: &ArrayRef) -> FixedSizeBinaryArray {
-        array.as_fixed_size_binary().clone()
-    }
-    fn value(array: &FixedSizeBinaryArray, at: usize) -> &[u8] {
         array.value(at)
     }
 }
@@ -155,6 +139,10 @@ pub(crate) trait Write: Sized {
 
 /// A `jsonb` as its normal text.
 pub(crate) struct JsonValue(pub(crate) String);
+/// A `jsonb[]`.
+pub(crate) struct JsonValues(pub(crate) Vec<String>);
+/// A list of `text[]`.
+pub(crate) struct TextLists(pub(crate) Vec<Vec<Option<String>>>);
 /// Days since 1970.
 pub(crate) struct Days(pub(crate) i32);
 /// Microseconds since midnight.
@@ -185,6 +173,46 @@ impl Write for JsonValue {
         let mut builder = LargeStringBuilder::with_capacity(rows, rows * 16);
         for value in values {
             builder.append_option(value?.map(|v| v.0));
+        }
+        Ok(Arc::new(builder.finish()))
+    }
+}
+
+impl Write for TextLists {
+    fn collect(
+        values: &mut dyn Iterator<Item = Result<Option<TextLists>, SqlError>>,
+        _rows: usize,
+    ) -> Result<ArrayRef, SqlError> {
+        let text = Arc::new(Field::new("item", arrow::datatypes::DataType::Utf8, true));
+        let item = Field::new("item", arrow::datatypes::DataType::List(Arc::clone(&text)), true);
+        let mut builder = ListBuilder::new(ListBuilder::new(StringBuilder::new()).with_field(text)).with_field(item);
+        for value in values {
+            match value? {
+                None => builder.append_null(),
+                Some(lists) => {
+                    for list in lists.0 {
+                        builder.values().append_value(list);
+                    }
+                    builder.append(true);
+                }
+            }
+        }
+        Ok(Arc::new(builder.finish()))
+    }
+}
+
+impl Write for JsonValues {
+    fn collect(
+        values: &mut dyn Iterator<Item = Result<Option<JsonValues>, SqlError>>,
+        _rows: usize,
+    ) -> Result<ArrayRef, SqlError> {
+        let item = Field::new("item", arrow::datatypes::DataType::LargeUtf8, true);
+        let mut builder = ListBuilder::new(LargeStringBuilder::new()).with_field(item);
+        for value in values {
+            match value? {
+                None => builder.append_null(),
+                Some(elements) => builder.append_value(elements.0.into_iter().map(Some)),
+            }
         }
         Ok(Arc::new(builder.finish()))
     }

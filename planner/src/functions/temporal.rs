@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
+use arrow::array::{ArrayRef, AsArray, PrimitiveArray};
 use arrow::datatypes::{DataType, IntervalMonthDayNanoType, TimestampMicrosecondType};
 use highwater_types::text::datetime::zone::Zone;
 use highwater_types::text::datetime::{Civil, DATE_INFINITY, DATE_NEG_INFINITY, DAY_US, SECOND_US, last_day_of_month};
@@ -13,7 +13,7 @@ use highwater_types::{IntervalParts, SqlError, SqlState, SqlType};
 use super::arithmetic::{division_by_zero, union_of_nulls};
 use super::cast_time::{checked, date_to_timestamp, instant_to_local, is_infinite, local_to_instant};
 use super::function::{Call, Function, Takes};
-use super::rows::{Answer, Date, Days, Float8, Instant, Int4, Interval, Local, Time, TimeOfDay, Timestamp, map2};
+use super::rows::{Answer, Date, Days, Float8, Int4, Interval, Local, Time, TimeOfDay, Timestamp, map2};
 
 /// The operators over dates and times.
 pub(crate) fn functions() -> Vec<Function> {
@@ -321,7 +321,7 @@ fn scale(parts: IntervalParts, factor: f64) -> Result<IntervalParts, SqlError> {
     )
 }
 
-fn divide(parts: IntervalParts, divisor: f64) -> Result<IntervalParts, SqlError> {
+pub(crate) fn divide(parts: IntervalParts, divisor: f64) -> Result<IntervalParts, SqlError> {
     spread(
         f64::from(parts.months) / divisor,
         f64::from(parts.days) / divisor,
@@ -426,9 +426,4 @@ fn shift(call: &Call, stamp: usize, span: usize, subtract: bool) -> Result<Array
     }
     let array = PrimitiveArray::<TimestampMicrosecondType>::new(values.into(), nulls);
     Ok(Arc::new(array.with_data_type(call.return_type.clone())))
-}
-
-/// An instant, to answer with.
-pub(crate) fn instant(us: i64) -> Answer<Instant> {
-    Ok(Some(Instant(us)))
 }

@@ -28,7 +28,7 @@ fn answer(sql: &str, time_zone: &str) -> Result<String, SqlError> {
     let plan = plan_query(&context(time_zone), &query, &[])?;
     let state = session_state(time_zone);
     let batches = futures::executor::block_on(async {
-        let physical = state.create_physical_plan(&plan.plan).await?;
+        let physical = state.query_planner().create_physical_plan(&plan.plan, &state).await?;
         collect(physical, state.task_ctx()).await
     })
     .map_err(|error| SqlError::from(PlanError::from(error)))?;
@@ -90,4 +90,11 @@ macro_rules! cases {
 cases! {
     operators_answer_as_in_postgresql: "operators";
     casts_answer_as_in_postgresql: "casts";
+    aggregates_answer_as_in_postgresql: "aggregates";
+    json_answers_as_in_postgresql: "json";
+    dates_answer_as_in_postgresql: "dates";
+    numbers_answer_as_in_postgresql: "math";
+    texts_answer_as_in_postgresql: "strings";
+    arrays_answer_as_in_postgresql: "arrays";
+    formats_answer_as_in_postgresql: "formats";
 }

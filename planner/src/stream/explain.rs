@@ -1,8 +1,9 @@
 //! A stream plan as text, one line a node: what it does, then what is known of its rows and what bounds its state.
 
-use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::{Expr, LogicalPlan};
 use highwater_types::RelationId;
 
+use super::expression_text::{duration, expression};
 use super::plan::{
     Aggregate, AggregateCall, AggregateKind, Join, JoinKind, Properties, RankKind, SortKey, StateBound, Step,
     StreamNode, StreamOp, StreamPlan, TopN, WindowAssign, WindowKind,
@@ -50,7 +51,12 @@ impl Explain<'_> {
             StreamOp::Union => format!("Union all ({})", names(node).join(", ")),
             StreamOp::General(general) => {
                 let partition = list(&general.partition, &below(0));
-                let functions: Vec<String> = general.plan.expressions().iter().map(expression).collect();
+                let functions = match &general.plan {
+                    LogicalPlan::Aggregate(aggregate) => aggregate.aggr_expr.as_slice(),
+                    LogicalPlan::Window(window) => window.window_expr.as_slice(),
+                    _ => &[],
+                };
+                let functions: Vec<String> = functions.iter().map(expression).collect();
                 format!("General partition by {partition}: {}", functions.join(", "))
             }
             StreamOp::HoldUntil { column, sources } => {
@@ -77,6 +83,7 @@ impl Explain<'_> {
             let column = &columns[aggregate.group[complete.group_column]];
             let after = match complete.after_us {
                 0 => String::new(),
+                us if us < 0 => format!(" - {}", duration(-us)),
                 us => format!(" + {}", duration(us)),
             };
             let emit = if complete.emit_on_close { ", emitted then" } else { "" };
@@ -144,10 +151,6 @@ fn names(node: &StreamNode) -> Vec<String> {
 fn list(columns: &[usize], names: &[String]) -> String {
     let named: Vec<&str> = columns.iter().map(|c| names[*c].as_str()).collect();
     format!("({})", named.join(", "))
-}
-
-fn expression(expr: &Expr) -> String {
-    expr.human_display().to_string()
 }
 
 fn steps_text(steps: &[Step], below: &[String]) -> String {
@@ -292,19 +295,4 @@ fn sort_key(key: &SortKey, columns: &[String]) -> String {
         (false, true) => " nulls first",
     };
     format!("{}{direction}{nulls}", columns[key.column])
-}
-
-fn duration(us: i64) -> String {
-    const UNITS: [(i64, &str); 6] = [
-        (86_400_000_000, "d"),
-        (3_600_000_000, "h"),
-        (60_000_000, "min"),
-        (1_000_000, "s"),
-        (1000, "ms"),
-        (1, "us"),
-    ];
-    UNITS
-        .iter()
-        .find(|(unit, _)| us % unit == 0)
-        .map_or_else(|| format!("{us}us"), |(unit, word)| format!("{}{word}", us / unit))
 }

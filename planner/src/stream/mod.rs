@@ -8,6 +8,7 @@
 mod completion;
 mod derive;
 mod explain;
+mod expression_text;
 #[cfg(test)]
 mod golden;
 mod monotone;

@@ -40,17 +40,18 @@ pub(super) fn bound_of(expr: &Expr, column: &dyn Fn(&Expr) -> Option<Bound>) -> 
 
 /// The expression that this one is a fixed number of microseconds later than.
 pub(super) fn shifted(expr: &Expr) -> Option<(&Expr, i64)> {
+    // PostgreSQL's arithmetic on times is a function named like the operator.
     let (minus, left, right) = match expr {
-        Expr::BinaryExpr(BinaryExpr {
-            left,
-            op: Operator::Plus,
-            right,
-        }) => (false, left.as_ref(), right.as_ref()),
-        Expr::BinaryExpr(BinaryExpr {
-            left,
-            op: Operator::Minus,
-            right,
-        }) => (true, left.as_ref(), right.as_ref()),
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => match op {
+            Operator::Plus => (false, left.as_ref(), right.as_ref()),
+            Operator::Minus => (true, left.as_ref(), right.as_ref()),
+            _ => return None,
+        },
+        Expr::ScalarFunction(function) => match (function.name(), function.args.as_slice()) {
+            ("+", [left, right]) => (false, left, right),
+            ("-", [left, right]) => (true, left, right),
+            _ => return None,
+        },
         _ => return None,
     };
     match (fixed_length_us(left), fixed_length_us(right)) {

@@ -5,7 +5,7 @@
 //! join as of arrival), `single_distinct_to_groupby` (operators count distinct values themselves),
 //! `filter_null_join_keys`, `unions_to_filter`, and the rules for nested columns. `eliminate_cross_join` puts joins in
 //! another order, which matters where one of them is as of arrival; it is left out there. No rule is told the time,
-//! so nothing that depends on it is made a constant. None of them reads statistics.
+//! so nothing that depends on it is made a constant. None of them reads statistics. Subqueries are joins already.
 
 use std::sync::Arc;
 
@@ -13,8 +13,6 @@ use datafusion::common::tree_node::TreeNode;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::common_subexpr_eliminate::CommonSubexprEliminate;
-use datafusion::optimizer::decorrelate_lateral_join::DecorrelateLateralJoin;
-use datafusion::optimizer::decorrelate_predicate_subquery::DecorrelatePredicateSubquery;
 use datafusion::optimizer::eliminate_cross_join::EliminateCrossJoin;
 use datafusion::optimizer::eliminate_duplicated_expr::EliminateDuplicatedExpr;
 use datafusion::optimizer::eliminate_filter::EliminateFilter;
@@ -27,12 +25,10 @@ use datafusion::optimizer::optimize_unions::OptimizeUnions;
 use datafusion::optimizer::propagate_empty_relation::PropagateEmptyRelation;
 use datafusion::optimizer::push_down_filter::PushDownFilter;
 use datafusion::optimizer::replace_distinct_aggregate::ReplaceDistinctWithAggregate;
-use datafusion::optimizer::rewrite_set_comparison::RewriteSetComparison;
-use datafusion::optimizer::scalar_subquery_to_join::ScalarSubqueryToJoin;
 use datafusion::optimizer::simplify_expressions::SimplifyExpressions;
 use datafusion::optimizer::{Optimizer, OptimizerContext, OptimizerRule};
 
-use super::rewrite::{distinct_on, not_in};
+use super::rewrite::ordered_aggregates;
 use crate::error::Result;
 use crate::window::ProcTimeNode;
 
@@ -43,28 +39,22 @@ type Rule = Arc<dyn OptimizerRule + Send + Sync>;
 /// # Errors
 /// When a rule fails.
 pub(super) fn optimize(plan: LogicalPlan, state: &SessionState) -> Result<LogicalPlan> {
-    let plan = distinct_on::rewrite(plan, state)?;
     let plan = state
         .analyzer()
         .execute_and_check(plan, state.config_options(), |_, _| {})?;
     let mut options = state.config_options().as_ref().clone();
     options.optimizer.skip_failed_rules = false;
-    options.optimizer.enable_physical_uncorrelated_scalar_subquery = false;
     let context = OptimizerContext::new_with_config_options(Arc::new(options)).without_query_execution_start_time();
     let rules = rules(has_join_as_of_arrival(&plan)?);
     let plan = Optimizer::with_rules(rules).optimize(plan, &context, |_, _| {})?;
-    Ok(not_in::rewrite(plan)?)
+    Ok(ordered_aggregates::rewrite(plan)?)
 }
 
 fn rules(as_of_arrival: bool) -> Vec<Rule> {
     let mut rules: Vec<Rule> = vec![
-        Arc::new(RewriteSetComparison::new()),
         Arc::new(OptimizeUnions::new()),
         Arc::new(SimplifyExpressions::new()),
         Arc::new(ReplaceDistinctWithAggregate::new()),
-        Arc::new(DecorrelatePredicateSubquery::new()),
-        Arc::new(ScalarSubqueryToJoin::new()),
-        Arc::new(DecorrelateLateralJoin::new()),
         Arc::new(ExtractEquijoinPredicate::new()),
         Arc::new(EliminateDuplicatedExpr::new()),
         Arc::new(EliminateFilter::new()),

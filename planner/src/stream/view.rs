@@ -17,7 +17,7 @@ use super::translate::{Built, Translator};
 use crate::catalog::{Column, EmitMode, RelationKind};
 use crate::context::PlanContext;
 use crate::error::{PlanError, Result};
-use crate::query::{OutputColumn, bind_query, relations_read};
+use crate::query::{OutputColumn, bind_query};
 use crate::session_state::session_state;
 
 /// A materialized view, planned.
@@ -81,10 +81,9 @@ fn translate_query(
     emit: EmitMode,
     depth: usize,
 ) -> Result<Planned> {
-    refuse::check_syntax(query)?;
     let bound = bind_query(ctx, query)?;
     refuse::check_plan(&bound.plan, &ctx.functions)?;
-    let depends_on = relations_read(&bound.plan)?;
+    let depends_on = bound.depends_on.clone();
     let columns = view_columns(&bound.columns, bound.plan.schema(), column_names)?;
     let plan = with_view_types(bound.plan, &columns)?;
     let logical = optimize(plan, &session_state(&ctx.settings.time_zone))?;

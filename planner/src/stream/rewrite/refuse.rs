@@ -1,11 +1,9 @@
 //! What a view may not have, found before any rewrite could hide it: the time of day, volatile functions, functions of
-//! the session, IN below operators that tell unknown from false.
+//! the session, recursion.
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DataFusionError, Result as DfResult};
-use datafusion::logical_expr::expr::InSubquery;
-use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator, Volatility};
-use sqlparser::ast;
+use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
 
 use crate::context::SessionFunctions;
 use crate::error::{PlanError, Result};
@@ -26,37 +24,6 @@ const CLOCKS: [&str; 12] = [
     "transaction_timestamp",
 ];
 
-/// Refuses set operations that keep duplicates one by one.
-///
-/// # Errors
-/// With the construct's name.
-pub(in crate::stream) fn check_syntax(query: &ast::Query) -> Result<()> {
-    check_body(&query.body)
-}
-
-fn check_body(body: &ast::SetExpr) -> Result<()> {
-    match body {
-        ast::SetExpr::SetOperation {
-            op,
-            set_quantifier,
-            left,
-            right,
-        } => {
-            let all = matches!(set_quantifier, ast::SetQuantifier::All | ast::SetQuantifier::AllByName);
-            if all && *op != ast::SetOperator::Union {
-                return Err(PlanError::unsupported(
-                    format!("{op} ALL in a materialized view"),
-                    format!("Write {op} without ALL, or number equal rows with row_number() first."),
-                ));
-            }
-            check_body(left)?;
-            check_body(right)
-        }
-        ast::SetExpr::Query(query) => check_body(&query.body),
-        _ => Ok(()),
-    }
-}
-
 /// Refuses what cannot be maintained in a bound plan.
 ///
 /// # Errors
@@ -69,12 +36,13 @@ pub(in crate::stream) fn check_plan(plan: &LogicalPlan, functions: &SessionFunct
                 "Compute the recursion in a SELECT over a view.",
             )));
         }
+        if let LogicalPlan::Unnest(_) = node {
+            return Err(DataFusionError::from(PlanError::unsupported(
+                "a set-returning function such as unnest() in a materialized view",
+                "Store one row an element, or call it in a SELECT over the view.",
+            )));
+        }
         node.apply_expressions(|expr| {
-            if let LogicalPlan::Filter(_) = node {
-                check_in(expr, true)?;
-            } else {
-                check_in(expr, false)?;
-            }
             expr.apply(|e| {
                 check_function(e, functions)?;
                 Ok(TreeNodeRecursion::Continue)
@@ -110,59 +78,22 @@ fn check_function(expr: &Expr, functions: &SessionFunctions) -> DfResult<()> {
     Err(DataFusionError::from(error))
 }
 
-/// A subquery of IN whose answer is used as a value is unknown, not false, when it has a NULL and no match; only where
-/// rows are filtered by it, by itself or below AND and OR, does that not matter.
-fn check_in(expr: &Expr, filters: bool) -> DfResult<()> {
-    match expr {
-        Expr::InSubquery(InSubquery { negated: false, .. }) if filters => Ok(()),
-        // At the top of a filter: a join that minds NULL.
-        Expr::BinaryExpr(BinaryExpr {
-            left,
-            op: Operator::And,
-            right,
-        }) if filters => {
-            check_in(left, true)?;
-            check_in(right, true)
-        }
-        Expr::InSubquery(InSubquery { negated: true, .. }) if filters => Ok(()),
-        Expr::Not(inner) if filters && matches!(inner.as_ref(), Expr::InSubquery(_)) => Ok(()),
-        Expr::BinaryExpr(BinaryExpr {
-            left,
-            op: Operator::Or,
-            right,
-        }) if filters => {
-            check_below_or(left)?;
-            check_below_or(right)
-        }
-        other => {
-            let found = other.exists(|e| Ok(matches!(e, Expr::InSubquery(_) | Expr::SetComparison(_))))?;
-            if found {
-                Err(DataFusionError::from(in_as_value()))
-            } else {
-                Ok(())
-            }
-        }
-    }
-}
+#[cfg(test)]
+mod tests {
+    use datafusion::logical_expr::{LogicalPlanBuilder, lit};
+    use datafusion::prelude::make_array;
+    use highwater_types::SqlState;
 
-fn check_below_or(expr: &Expr) -> DfResult<()> {
-    match expr {
-        Expr::InSubquery(InSubquery { negated: false, .. }) => Ok(()),
-        Expr::BinaryExpr(BinaryExpr {
-            left,
-            op: Operator::And | Operator::Or,
-            right,
-        }) => {
-            check_below_or(left)?;
-            check_below_or(right)
-        }
-        other => check_in(other, false),
-    }
-}
+    use super::*;
 
-fn in_as_value() -> PlanError {
-    PlanError::unsupported(
-        "IN (SELECT ...) as a value, or NOT IN below OR, in a materialized view",
-        "Write EXISTS, or join with the subquery.",
-    )
+    #[test]
+    fn set_returning_functions_are_refused_by_name() {
+        let plan = LogicalPlanBuilder::empty(true)
+            .project([make_array(vec![lit(1), lit(2)]).alias("e")])
+            .and_then(|b| b.unnest_column("e"))
+            .and_then(LogicalPlanBuilder::build)
+            .expect("the plan can be built");
+        let error = check_plan(&plan, &SessionFunctions::default()).expect_err("refused");
+        assert_eq!(error.state(), SqlState::FEATURE_NOT_SUPPORTED);
+    }
 }

@@ -193,7 +193,7 @@ fn state_of(input: &Built, group: &[usize], calls: &[AggregateCall], complete: O
     }
     let names: Vec<&str> = group.iter().map(|c| input.field(*c).name().as_str()).collect();
     StateBound::Unbounded(format!(
-        "grows with the distinct ({}); grouping by a window_end with a watermark would bound it",
+        "grows with the distinct ({}); grouping by a watermarked window_end would bound it",
         names.join(", ")
     ))
 }

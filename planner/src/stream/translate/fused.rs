@@ -4,11 +4,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::datatypes::FieldRef;
+use datafusion::common::{Column, DFSchema, DFSchemaRef, HashMap};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction};
 use datafusion::logical_expr::{Expr, Filter, LogicalPlan, Projection};
 
 use super::top_n::drop_unused_rank;
-use super::{Built, Translator, schema_of};
+use super::{Built, Translator, resolve_with, schema_of};
 use crate::error::Result;
 use crate::stream::derive::{Bound, Facts};
 use crate::stream::monotone;
@@ -102,9 +103,10 @@ impl Translator<'_> {
             }
         }
         let schema = schema_of(fields)?;
-        let exprs: Vec<Expr> = columns.into_iter().map(|c| c.expr).collect();
+        let exprs = columns.into_iter().map(|c| c.expr).collect();
+        let (node, exprs) = over_earlier_columns(input.node, exprs)?;
         let below = Built {
-            node: drop_unused_rank(without_selection(input.node), &exprs)?,
+            node: drop_unused_rank(node, &exprs)?,
             facts: input.facts,
         };
         Ok(fuse(below, Step::Project(exprs, Arc::clone(&schema)), schema, facts))
@@ -123,7 +125,7 @@ pub(super) fn keep_rows(input: Built, predicate: Expr) -> Built {
 }
 
 /// `input` with one step more, in the node that has its other stateless steps.
-pub(super) fn fuse(input: Built, step: Step, schema: datafusion::common::DFSchemaRef, facts: Facts) -> Built {
+pub(super) fn fuse(input: Built, step: Step, schema: DFSchemaRef, facts: Facts) -> Built {
     let (mut steps, inputs) = match Arc::unwrap_or_clone(input.node) {
         StreamNode {
             op: StreamOp::Fused(steps),
@@ -136,40 +138,42 @@ pub(super) fn fuse(input: Built, step: Step, schema: datafusion::common::DFSchem
     Built::new(StreamOp::Fused(steps), inputs, schema, facts)
 }
 
-/// The node without the projection at its end, when that only selects columns: the next projection names the same
-/// columns below it.
-fn without_selection(node: Arc<StreamNode>) -> Arc<StreamNode> {
+/// The node without the projections at its end, and the expressions over the columns below those, as long as nothing
+/// is computed twice for it. The node's schema is not that of its remaining steps.
+fn over_earlier_columns(node: Arc<StreamNode>, exprs: Vec<Expr>) -> Result<(Arc<StreamNode>, Vec<Expr>)> {
     let StreamOp::Fused(steps) = &node.op else {
-        return node;
+        return Ok((node, exprs));
     };
-    let Some((Step::Project(exprs, schema), earlier)) = steps.split_last() else {
-        return node;
-    };
-    let selects = exprs
-        .iter()
-        .zip(schema.fields())
-        .all(|(expr, field)| matches!(expr, Expr::Column(column) if column.name == *field.name()));
-    let before = earlier.iter().rev().find_map(|step| match step {
-        Step::Project(_, schema) => Some(Arc::clone(schema)),
-        Step::Filter(_) | Step::Window(_) => None,
-    });
-    match (selects, earlier.is_empty(), before) {
-        (true, true, _) => Arc::clone(&node.inputs[0]),
-        // The schema after a window step is known only with that step's input; leave those alone.
-        (true, false, Some(schema)) if !earlier.iter().any(|s| matches!(s, Step::Window(_))) => Arc::new(StreamNode {
-            op: StreamOp::Fused(earlier.to_vec()),
-            inputs: node.inputs.clone(),
-            schema,
-            properties: Default::default(),
-        }),
-        (true, false, None) if !earlier.iter().any(|s| matches!(s, Step::Window(_))) => Arc::new(StreamNode {
-            op: StreamOp::Fused(earlier.to_vec()),
-            inputs: node.inputs.clone(),
-            schema: Arc::clone(&node.inputs[0].schema),
-            properties: Default::default(),
-        }),
-        _ => node,
+    let mut steps = steps.clone();
+    let mut exprs = exprs;
+    while let Some(Step::Project(earlier, schema)) = steps.last() {
+        if computed_twice(&exprs, earlier, schema) {
+            break;
+        }
+        let rename = |column: &Column| Ok(earlier[schema.index_of_column(column)?].clone());
+        exprs = exprs.iter().map(|e| resolve_with(e, &rename)).collect::<Result<_>>()?;
+        steps.pop();
     }
+    if steps.is_empty() {
+        return Ok((Arc::clone(&node.inputs[0]), exprs));
+    }
+    let mut node = Arc::unwrap_or_clone(node);
+    node.op = StreamOp::Fused(steps);
+    Ok((Arc::new(node), exprs))
+}
+
+/// Whether `exprs` use an expression of `earlier`, which is no plain column, more than once.
+fn computed_twice(exprs: &[Expr], earlier: &[Expr], schema: &DFSchema) -> bool {
+    let mut uses: HashMap<&Column, usize> = HashMap::new();
+    for expr in exprs {
+        expr.add_column_ref_counts(&mut uses);
+    }
+    uses.into_iter().any(|(column, count)| {
+        let computes = schema
+            .maybe_index_of_column(column)
+            .is_none_or(|at| !matches!(earlier[at], Expr::Column(_)));
+        computes && count > 1
+    })
 }
 
 /// Whether a projection changes nothing but names.

@@ -23,9 +23,7 @@ impl Translator<'_> {
     ) -> Result<Built> {
         let group_count = group.len();
         let (input, partition) = self.with_columns(input, &group)?;
-        let mut distinct = partition.clone();
-        distinct.dedup();
-        if distinct.len() != partition.len() {
+        if (1..partition.len()).any(|at| partition[..at].contains(&partition[at])) {
             return Err(PlanError::internal("a column is grouped by twice"));
         }
         let group = partition.iter().map(|c| input.column(*c)).collect();

@@ -40,14 +40,18 @@ impl Translator<'_> {
     fn never_closes(&self) -> PlanError {
         let windowed = self.unbounded_windows.iter().find_map(|id| self.catalog.relation(*id));
         if let Some(relation) = windowed {
-            let append_only = if relation.append_only { "" } else { " and APPEND ONLY" };
-            return PlanError::unsupported(
-                format!(
-                    "EMIT ON WINDOW CLOSE over \"{}\", which has no watermark",
-                    relation.display_name()
-                ),
-                format!("Declare WATERMARK FOR its time column{append_only}, or leave EMIT ON WINDOW CLOSE out."),
-            );
+            let name = relation.display_name();
+            return if relation.append_only || relation.watermark.is_none() {
+                PlanError::unsupported(
+                    format!("EMIT ON WINDOW CLOSE over \"{name}\", which has no watermark,"),
+                    "Declare WATERMARK FOR its time column, or leave EMIT ON WINDOW CLOSE out.",
+                )
+            } else {
+                PlanError::unsupported(
+                    format!("EMIT ON WINDOW CLOSE over \"{name}\", whose rows may be deleted at any time,"),
+                    "Declare the table APPEND ONLY, or leave EMIT ON WINDOW CLOSE out.",
+                )
+            };
         }
         if self.windows == 0 {
             return PlanError::unsupported(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use datafusion::common::{Column, NullEquality};
 use datafusion::logical_expr::{self as logical, Expr, JoinType};
 
-use super::{Built, Translator, resolve_with, schema_of, temporal_join};
+use super::{Built, Translator, interval, resolve_with, schema_of, temporal_join};
 use crate::error::{PlanError, Result};
 use crate::stream::completion;
 use crate::stream::derive::{Bound, Facts};
@@ -30,10 +30,7 @@ pub(super) struct Sides {
 impl Translator<'_> {
     pub(super) fn join(&mut self, join: &logical::Join) -> Result<Built> {
         if join.null_aware {
-            return Err(PlanError::unsupported(
-                "NOT IN with a correlated subquery in a materialized view",
-                "Write NOT EXISTS.",
-            ));
+            return Err(PlanError::internal("a view with a join that minds NULL"));
         }
         if let Some(right) = temporal_join::as_of_arrival(&join.right)? {
             return self.temporal_join(join, &right);
@@ -50,8 +47,7 @@ impl Translator<'_> {
             JoinType::LeftAnti => self.joined(JoinKind::Anti, sides),
             JoinType::RightSemi => self.joined(JoinKind::Semi, sides.swapped()),
             JoinType::RightAnti => self.joined(JoinKind::Anti, sides.swapped()),
-            JoinType::LeftMark => self.mark_join(sides),
-            JoinType::RightMark => self.mark_join(sides.swapped()),
+            JoinType::LeftMark | JoinType::RightMark => Err(PlanError::internal("a view with a mark join")),
         }
     }
 
@@ -127,7 +123,7 @@ pub(super) fn join_node(kind: JoinKind, sides: Sides) -> Result<Built> {
         left, right, condition, ..
     } = sides;
     let facts = facts_of(kind, &left.facts, &right.facts, &condition.keys);
-    let (state, release) = state_of(&left.facts, &right.facts, &condition.keys);
+    let (state, release) = state_of(kind, &left, &right, &condition);
     let nullable = |built: &Built, outer: bool| -> Vec<_> {
         let fields = built.schema().fields().iter();
         fields
@@ -231,21 +227,38 @@ fn facts_of(kind: JoinKind, left: &Facts, right: &Facts, keys: &[(usize, usize)]
     facts
 }
 
-fn state_of(left: &Facts, right: &Facts, keys: &[(usize, usize)]) -> (StateBound, Vec<Release>) {
-    let soonest = bounded_pairs(left, right, keys)
+fn state_of(kind: JoinKind, left: &Built, right: &Built, condition: &Condition) -> (StateBound, Vec<Release>) {
+    let soonest = bounded_pairs(&left.facts, &right.facts, &condition.keys)
         .into_iter()
         .min_by_key(|(_, _, bound)| (bound.sources.len(), bound.after_us));
-    match soonest {
-        Some((l, r, bound)) => {
-            let release = vec![completion::release(0, l, &bound), completion::release(1, r, &bound)];
-            (StateBound::Watermark(bound.sources), release)
-        }
-        None => {
-            let text = "keeps the rows of both sides; equal window_start and window_end of sides with a watermark, or \
-                        FOR SYSTEM_TIME AS OF PROCTIME() on the right one, would bound it";
-            (StateBound::Unbounded(text.to_string()), Vec::new())
-        }
+    if let Some((l, r, bound)) = soonest {
+        let release = vec![completion::release(0, l, &bound), completion::release(1, r, &bound)];
+        return (StateBound::Watermark(bound.sources), release);
     }
+    let unbounded = |text: &str| StateBound::Unbounded(text.to_string());
+    let mut release = Vec::new();
+    if kind == JoinKind::Inner {
+        release = interval::releases(left, right, condition.filter.as_ref());
+    }
+    let state = match release.as_slice() {
+        [a, b] => {
+            let mut sources: Vec<_> = a.sources.iter().chain(&b.sources).copied().collect();
+            sources.sort();
+            sources.dedup();
+            StateBound::Watermark(sources)
+        }
+        [one] => {
+            let side = if one.input == 0 { "right" } else { "left" };
+            unbounded(&format!(
+                "keeps the rows of the {side} side; a limit on how much later the other side's time may be would bound it"
+            ))
+        }
+        _ => unbounded(
+            "keeps the rows of both sides; equal window_end on both, or FOR SYSTEM_TIME AS OF PROCTIME(), would bound \
+             it",
+        ),
+    };
+    (state, release)
 }
 
 fn is_true(expr: &Expr) -> bool {

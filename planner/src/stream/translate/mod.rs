@@ -12,8 +12,8 @@ mod fused;
 mod general;
 mod hold;
 mod input;
+mod interval;
 mod join;
-mod mark_join;
 mod temporal_join;
 mod top_n;
 mod union;
@@ -178,14 +178,6 @@ impl<'a> Translator<'a> {
                     Err(refused(extension.node.name()))
                 }
             }
-            LogicalPlan::RecursiveQuery(_) => Err(PlanError::unsupported(
-                "WITH RECURSIVE in a materialized view",
-                "Compute the recursion in a SELECT over a view.",
-            )),
-            LogicalPlan::Unnest(_) => Err(PlanError::unsupported(
-                "unnest in a materialized view",
-                "Store one row an element, or unnest in a SELECT over the view.",
-            )),
             LogicalPlan::Subquery(_) => Err(lateral()),
             other => Err(refused(&other.display().to_string())),
         }
@@ -247,17 +239,16 @@ fn schema_of(fields: Vec<FieldRef>) -> Result<DFSchemaRef> {
     Ok(Arc::new(schema))
 }
 
-/// Names that DataFusion made of long expressions are cut to the function they start with.
+/// A name for a column that DataFusion named by its expression: that of the function, when it is a call.
 fn short_name(name: &str) -> String {
-    const LONGEST: usize = 40;
-    if name.len() <= LONGEST {
-        return name.to_string();
-    }
-    let word: String = name.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-    if word.is_empty() || word.len() > LONGEST {
-        "column".to_string()
-    } else {
-        word
+    const LONGEST: usize = 63;
+    let is_word = |text: &str| text.chars().all(|c| c.is_alphanumeric() || c == '_');
+    match name.split_once('(') {
+        _ if name.len() <= LONGEST && !name.is_empty() && is_word(name) => name.to_string(),
+        Some((function, _)) if !function.is_empty() && is_word(function) && name.ends_with([')', 'W', 'G']) => {
+            function.to_string()
+        }
+        _ => "value".to_string(),
     }
 }
 

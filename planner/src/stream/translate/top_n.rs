@@ -7,12 +7,12 @@ use datafusion::common::{Column, ScalarValue};
 use datafusion::logical_expr::expr::{Sort as SortExpr, WindowFunction};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction};
 use datafusion::logical_expr::{
-    Between, BinaryExpr, Cast, Expr, FetchType, Filter, Limit, LogicalPlan, Operator, SkipType, Sort, Window,
-    WindowFunctionDefinition,
+    Between, BinaryExpr, Cast, Expr, FetchType, Filter, Limit, LogicalPlan, Operator, Projection, SkipType, Sort,
+    Window, WindowFunctionDefinition,
 };
 
 use super::fused::{Computed, keep_rows};
-use super::{Built, Translator, schema_of};
+use super::{Built, Translator, resolve_with, schema_of};
 use crate::error::{PlanError, Result};
 use crate::stream::completion;
 use crate::stream::derive::Facts;
@@ -85,17 +85,36 @@ impl Translator<'_> {
         self.keep_columns(built, &(0..width).collect::<Vec<_>>())
     }
 
-    /// A filter on the result of a ranking function right above that function.
+    /// A filter on the result of a ranking function above that function, with projections between at most.
     pub(super) fn filter_on_rank(&mut self, filter: &Filter) -> Result<Option<Built>> {
-        let LogicalPlan::Window(window) = filter.input.as_ref() else {
-            return Ok(None);
-        };
+        let mut between = Vec::new();
+        let mut predicate = filter.predicate.clone();
+        let mut plan = filter.input.as_ref();
+        loop {
+            match plan {
+                LogicalPlan::Projection(projection) => {
+                    predicate = below_projection(predicate, projection)?;
+                    between.push(projection);
+                    plan = &projection.input;
+                }
+                LogicalPlan::Window(window) => return self.filter_right_on_rank(window, &predicate, &between),
+                _ => return Ok(None),
+            }
+        }
+    }
+
+    fn filter_right_on_rank(
+        &mut self,
+        window: &Window,
+        predicate: &Expr,
+        above: &[&Projection],
+    ) -> Result<Option<Built>> {
         let Some((function, kind)) = only_ranking(window) else {
             return Ok(None);
         };
         let (qualifier, field) = window.schema.qualified_field(window.schema.fields().len() - 1);
         let rank_column = Column::new(qualifier.cloned(), field.name());
-        let (on_rank, others): (Vec<&Expr>, Vec<&Expr>) = split_conjunction(&filter.predicate)
+        let (on_rank, others): (Vec<&Expr>, Vec<&Expr>) = split_conjunction(predicate)
             .into_iter()
             .partition(|e| numbers_kept(e, &rank_column).is_some());
         let Some(numbers) = on_rank
@@ -105,14 +124,15 @@ impl Translator<'_> {
         else {
             return Ok(None);
         };
-        let built = self.ranked(window, function, kind, numbers)?;
-        Ok(Some(match conjunction(others.into_iter().cloned()) {
-            None => built,
-            Some(rest) => {
-                let rest = self.resolve(&rest, &window.schema, &built)?;
-                keep_rows(built, rest)
-            }
-        }))
+        let mut built = self.ranked(window, function, kind, numbers)?;
+        if let Some(rest) = conjunction(others.into_iter().cloned()) {
+            let rest = self.resolve(&rest, &window.schema, &built)?;
+            built = keep_rows(built, rest);
+        }
+        for projection in above.iter().rev() {
+            built = self.projection(projection, built)?;
+        }
+        Ok(Some(built))
     }
 
     fn ranked(
@@ -134,11 +154,12 @@ impl Translator<'_> {
             .collect::<Result<Vec<_>>>()?;
         let (input, places) = self.with_columns(input, &exprs)?;
         let (partition, order) = places.split_at(params.partition_by.len());
-        let mut partition = partition.to_vec();
-        partition.dedup();
+        let partition = once_each(partition);
+        let mut order = sort_keys(&params.order_by, order);
+        order.retain(|key| !partition.contains(&key.column));
         let top = TopN {
             partition,
-            order: sort_keys(&params.order_by, order),
+            order,
             rank: kind,
             offset: numbers.offset,
             limit: numbers.limit,
@@ -215,17 +236,46 @@ fn state_of(top: &TopN, input: &Built) -> (StateBound, Vec<Release>) {
     }
     match top.limit {
         Some(limit) if input.facts.append_only && top.rank == RankKind::RowNumber => {
-            (StateBound::Rows(top.offset.saturating_add(limit)), Vec::new())
+            let rows = top.offset.saturating_add(limit);
+            if top.partition.is_empty() {
+                return (StateBound::Rows(rows), Vec::new());
+            }
+            let names: Vec<&str> = top.partition.iter().map(|c| input.field(*c).name().as_str()).collect();
+            let text = format!(
+                "{rows} rows of each ({}); partitioning by a watermarked window_end would bound it",
+                names.join(", ")
+            );
+            (StateBound::Unbounded(text), Vec::new())
         }
         Some(_) | None => {
             let text = if input.facts.append_only {
                 "grows with the rows it reads; an upper limit on row_number() would bound it"
             } else {
-                "grows with the rows it reads, any of which may be retracted; partitioning by window_end would bound it"
+                "grows with the rows it reads, which may be retracted; partitioning by a watermarked window_end would bound it"
             };
             (StateBound::Unbounded(text.to_string()), Vec::new())
         }
     }
+}
+
+/// A condition on a projection's output, on its input.
+fn below_projection(predicate: Expr, projection: &Projection) -> Result<Expr> {
+    let rename = |column: &Column| {
+        let at = projection.schema.index_of_column(column)?;
+        Ok(projection.expr[at].clone().unalias())
+    };
+    resolve_with(&predicate, &rename)
+}
+
+/// The columns, without those that are there already.
+fn once_each(columns: &[usize]) -> Vec<usize> {
+    let mut once: Vec<usize> = Vec::with_capacity(columns.len());
+    for column in columns {
+        if !once.contains(column) {
+            once.push(*column);
+        }
+    }
+    once
 }
 
 fn sort_keys(order: &[SortExpr], places: &[usize]) -> Vec<SortKey> {

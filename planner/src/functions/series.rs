@@ -1,0 +1,158 @@
+//! `generate_series` and `generate_subscripts`, as lists that FROM unnests.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, ListArray, PrimitiveArray};
+use arrow::buffer::{NullBuffer, OffsetBuffer};
+use arrow::datatypes::{Int32Type, Int64Type, IntervalMonthDayNanoType, TimestampMicrosecondType};
+use highwater_types::text::datetime::zone::Zone;
+use highwater_types::{IntervalParts, SqlError, SqlState, SqlType};
+
+use super::cast_time::is_infinite;
+use super::function::{Call, Function, Takes};
+use super::temporal::{add_to_instant, add_to_local, length};
+
+/// No list has more elements than this: a longer series is for `generate_series` between constants in FROM, which is
+/// made as it is read.
+const MAX_ELEMENT_COUNT: usize = 50_000_000;
+
+/// All of them.
+pub(crate) fn functions() -> Vec<Function> {
+    use Takes as T;
+    let int8s = || SqlType::Array(Box::new(SqlType::Int8));
+    let int4s = || SqlType::Array(Box::new(SqlType::Int4));
+    let stamps = || SqlType::Array(Box::new(SqlType::Timestamp));
+    let instants = || SqlType::Array(Box::new(SqlType::Timestamptz));
+    vec![
+        Function::new("generate_series", &[T::Int8, T::Int8], int8s, whole::<Int64Type>),
+        Function::new(
+            "generate_series",
+            &[T::Int8, T::Int8, T::Int8],
+            int8s,
+            whole::<Int64Type>,
+        ),
+        Function::new(
+            "generate_series",
+            &[T::Timestamp, T::Timestamp, T::Interval],
+            stamps,
+            times,
+        ),
+        Function::new(
+            "generate_series",
+            &[T::Timestamptz, T::Timestamptz, T::Interval],
+            instants,
+            times,
+        )
+        .stable(),
+        Function::new("generate_subscripts", &[T::AnyArray, T::Int4], int4s, subscripts),
+    ]
+}
+
+fn too_many() -> SqlError {
+    SqlError::new(
+        SqlState::PROGRAM_LIMIT_EXCEEDED,
+        format!("a series of more than {MAX_ELEMENT_COUNT} elements"),
+    )
+}
+
+fn zero_step() -> SqlError {
+    SqlError::new(SqlState::INVALID_PARAMETER_VALUE, "step size cannot equal zero")
+}
+
+/// Lists of primitives, row by row.
+fn lists<T: ArrowPrimitiveType>(
+    call: &Call,
+    mut fill: impl FnMut(usize, &mut Vec<T::Native>) -> Result<(), SqlError>,
+) -> Result<ArrayRef, SqlError> {
+    let mut values = Vec::new();
+    let (mut lengths, mut valid) = (Vec::new(), Vec::new());
+    for row in 0..call.rows {
+        let before = values.len();
+        if !call.skips(row) {
+            fill(row, &mut values)?;
+        }
+        lengths.push(values.len() - before);
+        valid.push(!call.skips(row));
+    }
+    let item = match &call.return_type {
+        arrow::datatypes::DataType::List(item) => Arc::clone(item),
+        other => unreachable!("a series is a list, not {other}"),
+    };
+    let array = PrimitiveArray::<T>::new(values.into(), None).with_data_type(item.data_type().clone());
+    let offsets = OffsetBuffer::from_lengths(lengths);
+    Ok(Arc::new(ListArray::new(
+        item,
+        offsets,
+        Arc::new(array),
+        Some(NullBuffer::from(valid)),
+    )))
+}
+
+fn whole<T: ArrowPrimitiveType<Native = i64>>(call: &Call) -> Result<ArrayRef, SqlError> {
+    let number = |place: usize, row: usize| {
+        let arg = call.args.get(place)?;
+        Some(arg.array.as_primitive::<T>().value(arg.at(row)))
+    };
+    lists::<T>(call, |row, values| {
+        let (Some(first), Some(last)) = (number(0, row), number(1, row)) else {
+            return Ok(());
+        };
+        let step = number(2, row).unwrap_or(1);
+        if step == 0 {
+            return Err(zero_step());
+        }
+        let mut at = Some(first);
+        while let Some(value) = at.filter(|v| if step > 0 { *v <= last } else { *v >= last }) {
+            if values.len() >= MAX_ELEMENT_COUNT {
+                return Err(too_many());
+            }
+            values.push(value);
+            at = value.checked_add(step);
+        }
+        Ok(())
+    })
+}
+
+fn times(call: &Call) -> Result<ArrayRef, SqlError> {
+    let stamp = |place: usize, row: usize| {
+        let arg = &call.args[place];
+        arg.array.as_primitive::<TimestampMicrosecondType>().value(arg.at(row))
+    };
+    let zone = match call.args[0].array.data_type() {
+        arrow::datatypes::DataType::Timestamp(_, Some(_)) => Some(Zone::Named(call.settings.time_zone)),
+        _ => None,
+    };
+    lists::<TimestampMicrosecondType>(call, |row, values| {
+        let arg = &call.args[2];
+        let step = IntervalParts::from(arg.array.as_primitive::<IntervalMonthDayNanoType>().value(arg.at(row)));
+        let direction = length(step);
+        if direction == 0 {
+            return Err(zero_step());
+        }
+        let (mut at, last) = (stamp(0, row), stamp(1, row));
+        if is_infinite(at) || is_infinite(last) {
+            return Err(too_many());
+        }
+        while if direction > 0 { at <= last } else { at >= last } {
+            if values.len() >= MAX_ELEMENT_COUNT {
+                return Err(too_many());
+            }
+            values.push(at);
+            at = match zone {
+                Some(zone) => add_to_instant(at, step, zone)?,
+                None => add_to_local(at, step)?,
+            };
+        }
+        Ok(())
+    })
+}
+
+fn subscripts(call: &Call) -> Result<ArrayRef, SqlError> {
+    let (array, dimension) = (&call.args[0], &call.args[1]);
+    lists::<Int32Type>(call, |row, values| {
+        if dimension.array.as_primitive::<Int32Type>().value(dimension.at(row)) == 1 {
+            values.extend(1..=array.array.as_list::<i32>().value_length(array.at(row)));
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,77 @@
+//! `now()`: the same instant for a whole transaction, which planning cannot know. A plan keeps the call; whoever runs the
+//! plan puts the instant in its place with [`with_now`]. A call that is still there when it is computed reads the clock.
+
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use chrono::Utc;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Result as DfResult, ScalarValue};
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, LogicalPlan, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
+use highwater_types::SqlType;
+
+use crate::error::Result;
+
+/// The functions that answer the transaction's instant.
+const FIXED: [&str; 3] = ["now", "transaction_timestamp", "statement_timestamp"];
+/// The function that reads the clock at every call.
+const CLOCK: &str = "clock_timestamp";
+
+/// All of them. Volatile, so that no plan has an answer worked in.
+pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
+    FIXED
+        .into_iter()
+        .chain([CLOCK])
+        .map(|name| {
+            Arc::new(ScalarUDF::new_from_impl(Now {
+                name,
+                signature: Signature::nullary(Volatility::Volatile),
+            }))
+        })
+        .collect()
+}
+
+/// The plan with the transaction's instant, in microseconds since 1970, in place of `now()`.
+pub fn with_now(plan: &LogicalPlan, now_us: i64) -> Result<LogicalPlan> {
+    let replace = |expr: Expr| {
+        expr.transform(|e| match &e {
+            Expr::ScalarFunction(ScalarFunction { func, args }) if args.is_empty() && FIXED.contains(&func.name()) => {
+                Ok(Transformed::yes(Expr::Literal(instant(now_us), None)))
+            }
+            _ => Ok(Transformed::no(e)),
+        })
+    };
+    let replaced = plan.clone().transform_up(|node| node.map_expressions(replace))?;
+    Ok(replaced.data)
+}
+
+fn instant(micros: i64) -> ScalarValue {
+    ScalarValue::TimestampMicrosecond(Some(micros), Some(Arc::from("UTC")))
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Now {
+    name: &'static str,
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for Now {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arg_types: &[DataType]) -> DfResult<DataType> {
+        Ok(SqlType::Timestamptz.to_arrow())
+    }
+
+    fn invoke_with_args(&self, _args: ScalarFunctionArgs) -> DfResult<ColumnarValue> {
+        Ok(ColumnarValue::Scalar(instant(Utc::now().timestamp_micros())))
+    }
+}

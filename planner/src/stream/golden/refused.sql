@@ -1,0 +1,96 @@
+-- What is not maintained is refused by name.
+
+WITH RECURSIVE t (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 5) SELECT n FROM t;
+--> 0A000: WITH RECURSIVE in a materialized view is not supported
+--> hint: Compute the recursion in a SELECT over a view.
+
+SELECT now() AS t, id FROM users;
+--> 0A000: now() in a materialized view is not supported
+--> hint: Use it in a SELECT over the view, or window rows by their own time with TUMBLE or HOP.
+
+SELECT id FROM orders WHERE ts > now() - INTERVAL '1 day';
+--> 0A000: now() in a materialized view is not supported
+--> hint: Use it in a SELECT over the view, or window rows by their own time with TUMBLE or HOP.
+
+SELECT id FROM orders WHERE ts::date = current_date;
+--> 0A000: now() in a materialized view is not supported
+--> hint: Use it in a SELECT over the view, or window rows by their own time with TUMBLE or HOP.
+
+SELECT id, random() AS r FROM users;
+--> 0A000: the volatile function random() in a materialized view is not supported
+--> hint: A view must answer the same for the same rows: use it in a SELECT over the view.
+
+SELECT * FROM CUMULATE(clicks, ts, INTERVAL '1 minute', INTERVAL '1 hour');
+--> 0A000: CUMULATE is not supported
+--> hint: Use TUMBLE or HOP.
+
+SELECT * FROM SESSION(clicks PARTITION BY uid, ts, INTERVAL '10 minutes');
+--> 0A000: SESSION is not supported
+--> hint: Use TUMBLE or HOP.
+
+SELECT plan, count(*) FROM users GROUP BY ROLLUP (plan);
+--> 0A000: GROUPING SETS, ROLLUP or CUBE in a materialized view is not supported
+--> hint: Write a GROUP BY for each set and put UNION ALL between them.
+
+SELECT * FROM TUMBLE(clicks, ts, INTERVAL '1 month');
+--> 0A000: a window of months or years is not supported
+--> hint: Months differ in length: use days, or group by date_trunc('month', ...).
+
+-- EMIT ON WINDOW CLOSE where nothing tells when.
+SELECT uid, count(*) FROM clicks GROUP BY uid EMIT ON WINDOW CLOSE;
+--> 0A000: EMIT ON WINDOW CLOSE without a window is not supported
+--> hint: Group by window_end of TUMBLE or HOP over a source with a WATERMARK, or leave EMIT ON WINDOW CLOSE out.
+
+SELECT window_end, count(*) FROM TUMBLE(log, ts, INTERVAL '1 minute') GROUP BY window_end EMIT ON WINDOW CLOSE;
+--> 0A000: EMIT ON WINDOW CLOSE over "log", which has no watermark, is not supported
+--> hint: Declare WATERMARK FOR its time column, or leave EMIT ON WINDOW CLOSE out.
+
+SELECT window_end, count(*) FROM TUMBLE(events, ts, INTERVAL '1 minute') GROUP BY window_end EMIT ON WINDOW CLOSE;
+--> 0A000: EMIT ON WINDOW CLOSE over "events", whose rows may be deleted at any time, is not supported
+--> hint: Declare the table APPEND ONLY, or leave EMIT ON WINDOW CLOSE out.
+
+SELECT url, max(n) FROM (
+  SELECT window_end, url, count(*) AS n FROM TUMBLE(clicks, ts, INTERVAL '1 minute') GROUP BY window_end, url) s
+GROUP BY url EMIT ON WINDOW CLOSE;
+--> 0A000: EMIT ON WINDOW CLOSE of rows that may change after their window has closed is not supported
+--> hint: Group, partition and join by window_end, and join tables with FOR SYSTEM_TIME AS OF PROCTIME().
+
+SELECT w.window_end, u.name FROM
+  (SELECT window_end, uid, count(*) AS n FROM TUMBLE(clicks, ts, INTERVAL '1 minute') GROUP BY window_end, uid) w
+JOIN users u ON w.uid = u.id EMIT ON WINDOW CLOSE;
+--> 0A000: EMIT ON WINDOW CLOSE of rows that may change after their window has closed is not supported
+--> hint: Group, partition and join by window_end, and join tables with FOR SYSTEM_TIME AS OF PROCTIME().
+
+-- Joins as of arrival.
+SELECT o.id, u.name FROM orders o JOIN users FOR SYSTEM_TIME AS OF PROCTIME() AS u ON o.uid = u.id;
+--> 0A000: FOR SYSTEM_TIME AS OF PROCTIME() with a left side whose rows may change is not supported
+--> hint: Join sources and APPEND ONLY tables as of their arrival, before rows are aggregated.
+
+SELECT * FROM users FOR SYSTEM_TIME AS OF PROCTIME() AS u;
+--> 0A000: FOR SYSTEM_TIME AS OF outside of the right side of a join is not supported
+--> hint: Join the table: FROM stream JOIN table FOR SYSTEM_TIME AS OF PROCTIME() AS t ON ...
+
+SELECT c.url, u.name FROM clicks c FULL JOIN users FOR SYSTEM_TIME AS OF PROCTIME() AS u ON c.uid = u.id;
+--> 0A000: FOR SYSTEM_TIME AS OF PROCTIME() here is not supported
+--> hint: Put it on the right side of JOIN or LEFT JOIN, with the rows that arrive on the left.
+
+SELECT c.url, u.name FROM clicks c JOIN users FOR SYSTEM_TIME AS OF c.ts AS u ON c.uid = u.id;
+--> 0A000: FOR SYSTEM_TIME AS OF a column is not supported
+--> hint: Use FOR SYSTEM_TIME AS OF PROCTIME(), which joins as of arrival.
+
+SELECT c.url, l.line FROM clicks c ASOF JOIN log l MATCH_CONDITION (c.ts >= l.ts) ON c.uid = l.uid;
+--> 42601: syntax error at or near "MATCH_CONDITION"
+
+-- Mistakes.
+SELECT id, id FROM users;
+--> 42701: column "id" specified more than once
+
+SELECT id FROM users WHERE id = $1;
+--> 42P02: there is no parameter $1
+
+SELECT nosuch FROM users;
+--> 42703: column "nosuch" does not exist
+
+SELECT id FROM users LIMIT (SELECT 1);
+--> 0A000: a subquery in LIMIT is not supported
+--> hint: Give a constant or a parameter.

@@ -1,0 +1,42 @@
+-- Projections and filters become steps of one Fused node.
+
+SELECT * FROM users;
+--> Input users (id, name, plan)  key=(id) changing state=none
+
+SELECT id, upper(name) AS n FROM users WHERE plan = 'free' AND id > 10;
+--> Fused where plan = 'free' AND id > 10 | select id, upper(name) as n  key=(id) changing state=none
+-->   Input users (id, name, plan)  key=(id) changing state=none
+
+SELECT a, b * 2 AS c FROM (SELECT uid AS a, uid + 1 AS b FROM clicks WHERE url LIKE '/a%') AS s WHERE b > 3;
+--> Fused where (url LIKE '/a%') AND (uid + 1) > 3 | select uid as a, (uid + 1) * 2 as c  key=none append-only state=none
+-->   Input clicks (uid, url)  key=none append-only state=none
+
+-- The key goes with its column, the watermark with the time column.
+SELECT url, ts FROM clicks;
+--> Input clicks (url, ts)  key=none append-only watermark=(ts: clicks) state=none
+
+SELECT name FROM users;
+--> Input users (name)  key=none changing state=none
+
+SELECT id AS a, id AS b FROM users;
+--> Fused select id as a, id as b  key=(a) changing state=none
+-->   Input users (id)  key=(id) changing state=none
+
+-- An order without a limit means nothing in a view.
+SELECT id, name FROM users ORDER BY name;
+--> Input users (id, name)  key=(id) changing state=none
+
+SELECT 1 AS one, 'x' AS x;
+--> Fused select 1 as one, 'x' as x  key=() append-only state=none
+-->   Constant (row) 1 rows  key=() append-only state=none
+
+VALUES (1, 'a'), (2, 'b');
+--> Constant (column1, column2) 2 rows  key=none append-only state=none
+
+SELECT * FROM (VALUES (1, 'a'), (2, NULL)) AS v (k, t) WHERE k > 1;
+--> Fused where column1 > 1 | select column1 as k, column2 as t  key=none append-only state=none
+-->   Constant (column1, column2) 2 rows  key=none append-only state=none
+
+SELECT count(*) FROM users;
+--> Aggregate count(*)  key=() changing state=1 row
+-->   Input users (id)  key=(id) changing state=none

@@ -1,0 +1,53 @@
+-- FOR SYSTEM_TIME AS OF PROCTIME().
+
+SELECT c.url, u.name, c.ts FROM clicks c JOIN users FOR SYSTEM_TIME AS OF PROCTIME() AS u ON c.uid = u.id;
+--> Fused select url, name, ts  key=none append-only watermark=(ts: clicks) state=none
+-->   TemporalJoin inner as of arrival on uid = id  key=none append-only watermark=(ts: clicks) state=unbounded: keeps the rows of the right side, and none of the left
+-->     Input clicks (uid, url, ts)  key=none append-only watermark=(ts: clicks) state=none
+-->     Input users (id, name)  key=(id) changing state=none
+
+SELECT c.url, u.name FROM clicks c LEFT JOIN users FOR SYSTEM_TIME AS OF PROCTIME() AS u ON c.uid = u.id AND u.plan = 'pro';
+--> Fused select url, name  key=none append-only state=none
+-->   TemporalJoin left as of arrival on uid = id  key=none append-only state=unbounded: keeps the rows of the right side, and none of the left
+-->     Input clicks (uid, url)  key=none append-only state=none
+-->     Fused where plan = 'pro' | select id, name  key=(id) changing state=none
+-->       Input users (id, name, plan)  key=(id) changing state=none
+
+SELECT c.url, u.name FROM clicks c JOIN users FOR SYSTEM_TIME AS OF PROCTIME() AS u ON c.uid = u.id WHERE u.plan = 'pro';
+--> Fused select url, name  key=none append-only state=none
+-->   TemporalJoin inner as of arrival on uid = id  key=none append-only state=unbounded: keeps the rows of the right side, and none of the left
+-->     Input clicks (uid, url)  key=none append-only state=none
+-->     Fused where plan = 'pro' | select id, name  key=(id) changing state=none
+-->       Input users (id, name, plan)  key=(id) changing state=none
+
+-- What comes after it may be windowed and closed.
+SELECT window_end, plan, count(*) AS n FROM TUMBLE(
+  (SELECT c.ts, u.plan FROM clicks c JOIN users FOR SYSTEM_TIME AS OF PROCTIME() AS u ON c.uid = u.id) AS j,
+  ts, INTERVAL '1 minute') GROUP BY window_end, plan
+EMIT ON WINDOW CLOSE;
+--> Aggregate count(*) group by (window_end, plan) complete at watermark(clicks) >= window_end, emitted then  key=(window_end, plan) append-only watermark=(window_end: clicks) state=until watermark(clicks)
+-->   Fused select ts, plan | tumble ts by 1min | select plan, window_end  key=none append-only watermark=(window_end: clicks) state=none
+-->     TemporalJoin inner as of arrival on uid = id  key=none append-only watermark=(ts: clicks) state=unbounded: keeps the rows of the right side, and none of the left
+-->       Input clicks (uid, ts)  key=none append-only watermark=(ts: clicks) state=none
+-->       Input users (id, plan)  key=(id) changing state=none
+
+SELECT w.window_end, w.uid, w.n, u.name FROM
+  (SELECT window_end, uid, count(*) AS n FROM TUMBLE(clicks, ts, INTERVAL '1 minute') GROUP BY window_end, uid) w
+JOIN users FOR SYSTEM_TIME AS OF PROCTIME() AS u ON w.uid = u.id
+EMIT ON WINDOW CLOSE;
+--> Fused select window_end, uid, count as n, name  key=(window_end, uid) append-only watermark=(window_end: clicks) state=none
+-->   TemporalJoin inner as of arrival on uid = id  key=(window_end, uid) append-only watermark=(window_end: clicks) state=unbounded: keeps the rows of the right side, and none of the left
+-->     Aggregate count(*) group by (window_end, uid) complete at watermark(clicks) >= window_end, emitted then  key=(window_end, uid) append-only watermark=(window_end: clicks) state=until watermark(clicks)
+-->       Fused tumble ts by 1min | select uid, window_end  key=none append-only watermark=(window_end: clicks) state=none
+-->         Input clicks (uid, ts)  key=none append-only watermark=(ts: clicks) state=none
+-->     Input users (id, name)  key=(id) changing state=none
+
+-- Another join beside it does not change its place.
+SELECT c.url, u.name, l.line FROM clicks c JOIN users FOR SYSTEM_TIME AS OF PROCTIME() AS u ON c.uid = u.id, log l WHERE l.uid = c.uid;
+--> Fused select url, name, line  key=none append-only state=none
+-->   Join inner on uid = uid_1  key=none append-only state=unbounded: keeps the rows of both sides; equal window_end on both, or FOR SYSTEM_TIME AS OF PROCTIME(), would bound it
+-->     Fused select uid, url, name  key=none append-only state=none
+-->       TemporalJoin inner as of arrival on uid = id  key=none append-only state=unbounded: keeps the rows of the right side, and none of the left
+-->         Input clicks (uid, url)  key=none append-only state=none
+-->         Input users (id, name)  key=(id) changing state=none
+-->     Input log (uid_1, line)  key=none append-only state=none

@@ -1,0 +1,10 @@
+CREATE TABLE users (id bigint PRIMARY KEY, name text NOT NULL, plan varchar(10) DEFAULT 'free', born date);
+CREATE TABLE orders (id int PRIMARY KEY, uid bigint, amount numeric(10,2), note char(5), at timestamptz, tags text[]);
+CREATE TABLE t (a int, b int, c text);
+CREATE TABLE nums (i2 smallint, i4 int, i8 bigint, f4 real, f8 double precision, n numeric, n2 numeric(8,2));
+CREATE TABLE pairs (x int, y int, PRIMARY KEY (x, y));
+INSERT INTO users VALUES (1, 'ann', 'pro', '1990-01-01'), (2, 'bob', 'free', '2000-02-29'), (3, 'cy', NULL, NULL);
+INSERT INTO orders VALUES (10, 1, 5.50, 'a', '2024-01-01 10:00:00+00', '{x,y}'), (11, 1, 7.25, 'b', '2024-01-02 11:30:00+00', '{y}'), (12, 2, 1.00, NULL, NULL, NULL), (13, NULL, 2.00, 'd', '2024-02-01 00:00:00+00', '{}');
+INSERT INTO t VALUES (1, 1, 'one'), (1, 2, 'two'), (2, NULL, 'three'), (NULL, 4, NULL);
+INSERT INTO nums VALUES (1, 2, 3, 1.5, 2.5, 10, 3.75), (NULL, -5, 7, 0.1, -1e10, 0.333, 0);
+INSERT INTO pairs VALUES (1, 1), (1, 2), (2, 1);
