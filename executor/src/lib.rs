@@ -13,6 +13,8 @@ pub mod op;
 mod projection;
 mod render;
 mod runtime;
+#[cfg(test)]
+mod runtime_tests;
 mod sink;
 pub mod state;
 #[cfg(any(test, feature = "testing"))]

@@ -60,7 +60,8 @@ pub enum Report {
 /// The worker threads.
 pub struct Runtime {
     handle: RuntimeHandle,
-    guards: WorkerGuards<()>,
+    /// `None` once stopped.
+    guards: Option<WorkerGuards<()>>,
 }
 
 /// The way to the worker threads. Cheap to clone.
@@ -119,7 +120,7 @@ impl Runtime {
             handle: RuntimeHandle {
                 shared: Arc::new(shared),
             },
-            guards,
+            guards: Some(guards),
         })
     }
 
@@ -196,10 +197,17 @@ impl Runtime {
 
     /// Drops all dataflows and ends the threads.
     pub fn stop(self) {
-        let gauges = std::mem::take(&mut *self.handle.gauges());
-        gauges.values().for_each(|gauge| gauge.close());
+        drop(self);
+    }
+}
+
+/// A runtime that is dropped has stopped: its threads do not outlive it.
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        let Some(guards) = self.guards.take() else { return };
+        self.handle.gauges().drain().for_each(|(_, gauge)| gauge.close());
         self.handle.to_all(|_| Command::Stop);
-        for (worker, end) in self.guards.join().into_iter().enumerate() {
+        for (worker, end) in guards.join().into_iter().enumerate() {
             if let Err(panic) = end {
                 tracing::error!(worker, panic, "a worker ended in a panic");
             }

@@ -2,8 +2,8 @@
 //! dataflows; each gets its own share of the rows. The thread is woken by `Thread::unpark`.
 //!
 //! ```text
-//! loop: obey commands -> feed what waits (history, queued epochs, other views' output) -> step timely
-//!       -> see what is done, and say so (worker 0)
+//! loop: obey commands -> see what is done, and say so (worker 0)
+//!       -> feed what waits (history, queued epochs, other views' output) -> step timely, or park
 //! ```
 //!
 //! Only flows that have something to do are looked at: a thousand idle views cost nothing.
@@ -103,12 +103,12 @@ pub(crate) fn run(worker: &mut Worker, commands: &Receiver<Command>, reports: Se
                 Err(TryRecvError::Empty) => break,
             }
         }
+        state.settle();
         let has_more = state.feed();
-        // An epoch that concerns no view is closed at once: nothing would wake the worker for it.
+        // Nothing would wake the worker for a view that has failed while it was fed.
         state.settle();
         // A command that comes now unparks the thread, or keeps it from parking.
         worker.step_or_park(has_more.then_some(Duration::ZERO));
-        state.settle();
     }
 }
 

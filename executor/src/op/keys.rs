@@ -180,8 +180,9 @@ impl KeyCodec {
                 .enumerate()
                 .map(|(at, data_type)| {
                     let picked: Vec<i64> = ids.iter().map(|id| values[*id as usize * width + at]).collect();
-                    let known = (!nulls.is_empty())
-                        .then(|| NullBuffer::from_iter(ids.iter().map(|id| nulls[*id as usize] & (1 << at) == 0)));
+                    let known = (!nulls.is_empty()).then(|| {
+                        NullBuffer::from_iter(ids.iter().map(|id| null_bits(nulls, *id as usize) & (1 << at) == 0))
+                    });
                     from_integers(data_type, Int64Array::new(picked.into(), known))
                 })
                 .collect()),

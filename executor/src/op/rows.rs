@@ -12,8 +12,10 @@
 //! Putting a row in: one probe for its key, with the index one more and the encoding of the row. Bounded by the rows
 //! put in; with a [`Release`], by those that watermarks have not released.
 
+mod batches;
 mod release;
 mod state;
+mod whole;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -29,8 +31,6 @@ use self::release::Releaser;
 use super::keys::{ABSENT, KeyCodec, KeyTable, Keys};
 use crate::ExecError;
 
-/// Batches of fewer rows than this are merged.
-const MERGE_ROWS: usize = 1 << 15;
 /// Batches of fewer rows than this are not rewritten for being half dead.
 const REWRITE_ROWS_MIN: usize = 256;
 
@@ -95,15 +95,6 @@ struct WholeIndex {
     slots: HashTable<(u32, u32)>,
     encoder: RowKeys,
     hasher: ahash::RandomState,
-}
-
-/// What became of a row that was put in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Placed {
-    /// Its entry; [`ABSENT`] when none is left.
-    pub entry: u32,
-    /// Whether the entry was made for it.
-    pub is_new: bool,
 }
 
 impl RowStore {
@@ -198,28 +189,21 @@ impl RowStore {
 
     /// Sets the mark of a row.
     pub(super) fn set_mark(&mut self, entry: u32, mark: i64) {
-        if let Some(marks) = &mut self.marks {
+        if let Some(marks) = &mut self.marks
+            && marks[entry as usize].now != mark
+        {
             marks[entry as usize].now = mark;
             self.list(entry);
         }
     }
 
-    /// Puts changes in; answers what became of each. The delta is consolidated where
+    /// Puts changes in; answers the entry of each, or [`ABSENT`] where none is left. The delta is consolidated where
     /// [`RowStore::needs_consolidated`] says so. Rows with `skip` are left out.
     ///
     /// # Errors
     /// When rows cannot be compared.
-    pub(super) fn apply(
-        &mut self,
-        delta: &Delta,
-        keys: &Keys,
-        skip: Option<&[bool]>,
-    ) -> Result<Vec<Placed>, ExecError> {
-        let gone = Placed {
-            entry: ABSENT,
-            is_new: false,
-        };
-        let mut placed = vec![gone; delta.num_rows()];
+    pub(super) fn apply(&mut self, delta: &Delta, keys: &Keys, skip: Option<&[bool]>) -> Result<Vec<u32>, ExecError> {
+        let mut placed = vec![ABSENT; delta.num_rows()];
         if delta.is_empty() {
             return Ok(placed);
         }
@@ -236,15 +220,14 @@ impl RowStore {
             }
             self.entries[entry as usize].weight += delta.weight(row);
             self.list(entry);
-            placed[row].entry = self.drop_if_gone(entry);
+            placed[row] = self.drop_if_gone(entry);
         }
         let batch = self.store_batch(delta.batch(), &fresh)?;
         for (at, row) in fresh.iter().enumerate() {
             let row = *row as usize;
             let in_batch = if fresh.len() == delta.num_rows() { row } else { at };
             let hash = hashes.get(row).copied().unwrap_or(0);
-            let entry = self.insert(batch, in_batch as u32, keys, row, delta.weight(row), hash);
-            placed[row] = Placed { entry, is_new: true };
+            placed[row] = self.insert(batch, in_batch as u32, keys, row, delta.weight(row), hash);
         }
         self.settle_batch(batch, fresh.len())?;
         Ok(placed)
@@ -416,169 +399,6 @@ impl Entry {
             live: false,
             listed: false,
         }
-    }
-}
-
-/// Rows found as a whole.
-impl RowStore {
-    /// For each row of a batch the entry of an equal row; both empty without the index.
-    fn find_whole(&self, batch: &RecordBatch) -> Result<(Vec<u32>, Vec<u32>), ExecError> {
-        let Some(whole) = &self.whole else {
-            return Ok((Vec::new(), Vec::new()));
-        };
-        let rows = whole.encoder.encode(batch.columns())?;
-        let hashes: Vec<u32> = rows.iter().map(|r| whole.hash(r.data())).collect();
-        let mut pairs: Vec<(usize, u32)> = Vec::new();
-        for (row, hash) in hashes.iter().enumerate() {
-            let same = whole.slots.iter_hash(spread(*hash)).filter(|(h, _)| h == hash);
-            pairs.extend(same.map(|(_, entry)| (row, *entry)));
-        }
-        let candidates: Vec<u32> = pairs.iter().map(|(_, entry)| *entry).collect();
-        let stored = whole.encoder.encode(self.gather(&candidates)?.columns())?;
-        let mut found = vec![ABSENT; batch.num_rows()];
-        for (at, (row, entry)) in pairs.into_iter().enumerate() {
-            if stored.row(at).data() == rows.row(row).data() {
-                found[row] = entry;
-            }
-        }
-        Ok((hashes, found))
-    }
-
-    /// Makes the index of whole rows. Equal rows become one.
-    fn build_whole_index(&mut self) -> Result<(), ExecError> {
-        let mut whole = WholeIndex {
-            slots: HashTable::with_capacity(self.live_count),
-            encoder: RowKeys::try_new(&self.schema)?,
-            hasher: ahash::RandomState::with_seeds(0x2545_f491, 0x4f6c_dd1d, 0x1405_7b7e, 0xf767_814f),
-        };
-        let live: Vec<u32> = (0..self.entries.len() as u32)
-            .filter(|e| self.entries[*e as usize].live)
-            .collect();
-        let mut first_of: HashMap<Vec<u8>, u32> = HashMap::new();
-        let mut merged = Vec::new();
-        for part in live.chunks(MERGE_ROWS) {
-            let rows = whole.encoder.encode(self.gather(part)?.columns())?;
-            for (at, entry) in part.iter().enumerate() {
-                let data = rows.row(at).data();
-                let hash = whole.hash(data);
-                self.entries[*entry as usize].hash = hash;
-                match first_of.get(data) {
-                    Some(first) => merged.push((*entry, *first)),
-                    None => {
-                        first_of.insert(data.to_vec(), *entry);
-                        whole
-                            .slots
-                            .insert_unique(spread(hash), (hash, *entry), |(h, _)| spread(*h));
-                    }
-                }
-            }
-        }
-        self.whole = Some(whole);
-        for (entry, first) in merged {
-            let Entry { weight, saved, .. } = self.entries[entry as usize];
-            self.entries[first as usize].weight += weight;
-            self.entries[first as usize].saved += saved;
-            self.list(first);
-            (self.entries[entry as usize].weight, self.entries[entry as usize].saved) = (0, 0);
-            self.drop_if_gone(entry);
-        }
-        Ok(())
-    }
-}
-
-impl WholeIndex {
-    fn hash(&self, data: &[u8]) -> u32 {
-        (self.hasher.hash_one(data) >> 32) as u32
-    }
-}
-
-/// The batches that rows are in.
-impl RowStore {
-    /// Stores the rows at `rows` of a batch, or all of it, with no entries yet.
-    fn store_batch(&mut self, batch: &RecordBatch, rows: &[u32]) -> Result<u32, ExecError> {
-        if rows.is_empty() {
-            return Ok(ABSENT);
-        }
-        let batch = if rows.len() == batch.num_rows() {
-            batch.clone()
-        } else {
-            arrow::compute::take_record_batch(batch, &arrow::array::UInt32Array::from(rows.to_vec()))?
-        };
-        let stored = StoredBatch {
-            entries: vec![ABSENT; batch.num_rows()],
-            live_count: batch.num_rows(),
-            batch,
-        };
-        let id = match self.free_batches.pop() {
-            Some(id) => {
-                self.batches[id as usize] = Some(stored);
-                id
-            }
-            None => {
-                self.batches.push(Some(stored));
-                (self.batches.len() - 1) as u32
-            }
-        };
-        Ok(id)
-    }
-
-    /// After a batch of new rows: notes when they are released, and merges small batches of like size, as a counter
-    /// carries.
-    fn settle_batch(&mut self, batch: u32, row_count: usize) -> Result<(), ExecError> {
-        if batch == ABSENT {
-            return Ok(());
-        }
-        if let Some(releaser) = &mut self.releaser {
-            let stored = self.batches[batch as usize].as_ref().expect("it was stored just now");
-            releaser.note(&stored.batch, &stored.entries);
-        }
-        if row_count >= MERGE_ROWS {
-            return Ok(());
-        }
-        self.small.push(batch);
-        let size_of = |store: &RowStore, batch: u32| store.stored(batch).live_count;
-        let mut from = self.small.len() - 1;
-        let mut sum = size_of(self, batch);
-        while from > 0 && size_of(self, self.small[from - 1]) <= 2 * sum && sum < MERGE_ROWS {
-            from -= 1;
-            sum += size_of(self, self.small[from]);
-        }
-        if from + 1 < self.small.len() {
-            let merged = self.small.split_off(from);
-            self.rewrite(&merged)?;
-        }
-        Ok(())
-    }
-
-    /// Copies the live rows of some batches into a new one.
-    fn rewrite(&mut self, batches: &[u32]) -> Result<(), ExecError> {
-        let entries: Vec<u32> = batches
-            .iter()
-            .flat_map(|b| self.stored(*b).entries.iter().copied())
-            .filter(|entry| *entry != ABSENT)
-            .collect();
-        let batch = self.gather(&entries)?;
-        batches.iter().for_each(|b| self.free_batch(*b));
-        let all: Vec<u32> = (0..entries.len() as u32).collect();
-        let id = self.store_batch(&batch, &all)?;
-        for (row, entry) in entries.iter().enumerate() {
-            let entry = &mut self.entries[*entry as usize];
-            (entry.batch, entry.row) = (id, row as u32);
-        }
-        if id != ABSENT {
-            let is_small = entries.len() < MERGE_ROWS;
-            self.stored_mut(id).entries = entries;
-            if is_small {
-                self.small.push(id);
-            }
-        }
-        Ok(())
-    }
-
-    fn free_batch(&mut self, batch: u32) {
-        self.batches[batch as usize] = None;
-        self.free_batches.push(batch);
-        self.small.retain(|b| *b != batch);
     }
 }
 

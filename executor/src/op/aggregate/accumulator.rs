@@ -5,7 +5,7 @@ use std::fmt::Debug;
 
 use arrow::array::ArrayRef;
 use arrow::buffer::NullBuffer;
-use arrow::datatypes::{DataType, Schema};
+use arrow::datatypes::{DataType, IntervalUnit, Schema};
 use highwater_planner::stream::plan::{AggregateCall, AggregateKind};
 use highwater_types::Fault;
 
@@ -14,6 +14,7 @@ use super::count::CountAccumulator;
 use super::distinct::DistinctAccumulator;
 use super::extreme::new_extreme;
 use super::float::FloatAccumulator;
+use super::interval::IntervalAccumulator;
 use super::sum::{Finish, SumAccumulator};
 use crate::ExecError;
 
@@ -92,11 +93,6 @@ pub(super) trait Accumulator: Debug {
         Ok(None)
     }
 
-    /// Whether the state is values, and not numbers.
-    fn keeps_values(&self) -> bool {
-        false
-    }
-
     /// All values are as they were saved.
     fn mark_saved(&mut self) {}
 }
@@ -135,6 +131,9 @@ fn new_plain(call: &AggregateCall, args: &[DataType], append_only: bool) -> Resu
         AggregateKind::Avg => Finish::Average,
     };
     match (&args[0], output) {
+        (DataType::Interval(IntervalUnit::MonthDayNano), DataType::Interval(IntervalUnit::MonthDayNano)) => {
+            Ok(Box::new(IntervalAccumulator::new(finish)))
+        }
         (DataType::Float32 | DataType::Float64, DataType::Float32 | DataType::Float64) => {
             Ok(Box::new(FloatAccumulator::new(finish, output.clone())))
         }

@@ -183,10 +183,6 @@ impl Accumulator for DistinctAccumulator {
         }))
     }
 
-    fn keeps_values(&self) -> bool {
-        true
-    }
-
     fn mark_saved(&mut self) {
         for count in &mut self.counts {
             count.saved = count.now;

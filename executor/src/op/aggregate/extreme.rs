@@ -8,9 +8,11 @@ use std::borrow::Borrow;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Int64Array, new_null_array};
+use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Int64Array, IntervalMonthDayNanoArray, new_null_array};
 use arrow::buffer::NullBuffer;
-use arrow::datatypes::{DataType, Decimal128Type, TimeUnit};
+use arrow::datatypes::{
+    DataType, Decimal128Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit,
+};
 use arrow::row::{RowConverter, RowParser, Rows, SortField};
 use highwater_types::Fault;
 
@@ -51,6 +53,7 @@ pub(super) fn new_extreme(
         | DataType::Timestamp(TimeUnit::Microsecond, _)
         | DataType::Float32
         | DataType::Float64 => boxed(Integers(data_type.clone()), greatest, append_only),
+        DataType::Interval(IntervalUnit::MonthDayNano) => boxed(Intervals, greatest, append_only),
         DataType::Decimal128(_, _) => boxed(Decimals(data_type.clone()), greatest, append_only),
         other => boxed(Encoded::try_new(other)?, greatest, append_only),
     })
@@ -131,6 +134,37 @@ impl Lane for Decimals {
     fn write(&self, values: &[Option<&i128>]) -> Result<ArrayRef, ExecError> {
         let array: Decimal128Array = values.iter().map(|v| v.copied()).collect();
         Ok(Arc::new(array.with_data_type(self.0.clone())))
+    }
+}
+
+/// Intervals, compared as PostgreSQL does: a month is thirty days, a day is twenty-four hours. Equal ones are told
+/// apart by their parts, so that the answer does not depend on which came first.
+#[derive(Debug)]
+struct Intervals;
+
+impl Lane for Intervals {
+    type Key = (i128, i32, i32, i64);
+    type Value = (i128, i32, i32, i64);
+    type Column = Vec<(i128, i32, i32, i64)>;
+
+    fn read(&self, column: &ArrayRef) -> Result<Self::Column, ExecError> {
+        let key = |v: &IntervalMonthDayNano| {
+            let days = i128::from(v.months) * 30 + i128::from(v.days);
+            let length = days * 86_400_000_000_000 + i128::from(v.nanoseconds);
+            (length, v.months, v.days, v.nanoseconds)
+        };
+        let values = column.as_primitive::<IntervalMonthDayNanoType>().values();
+        Ok(values.iter().map(key).collect())
+    }
+
+    fn key(column: &Self::Column, row: usize) -> &Self::Key {
+        &column[row]
+    }
+
+    fn write(&self, values: &[Option<&Self::Key>]) -> Result<ArrayRef, ExecError> {
+        let interval = |v: &Self::Key| IntervalMonthDayNano::new(v.1, v.2, v.3);
+        let array: IntervalMonthDayNanoArray = values.iter().map(|v| v.map(interval)).collect();
+        Ok(Arc::new(array))
     }
 }
 
@@ -297,10 +331,6 @@ impl<L: Lane> Accumulator for Extreme<L> {
             columns: vec![self.lane.write(&values)?],
             weights,
         }))
-    }
-
-    fn keeps_values(&self) -> bool {
-        true
     }
 
     fn mark_saved(&mut self) {

@@ -22,6 +22,7 @@ mod count;
 mod distinct;
 mod extreme;
 mod float;
+mod interval;
 mod multiset;
 mod state;
 mod sum;
@@ -30,9 +31,8 @@ mod table;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, RecordBatchOptions};
 use arrow::buffer::NullBuffer;
-use arrow::compute::prep_null_mask_filter;
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::DFSchemaRef;
 use highwater_planner::stream::plan;
@@ -140,6 +140,11 @@ impl AggregateOp {
             return vec![(None, None)];
         };
         let times = to_integers(&keys[completion.plan.group_column]);
+        if let Some(time) = only_value(&times) {
+            let is_late = completion.is_reached(before, time);
+            let route = (Some(time.div_euclid(completion.span_us)), None);
+            return if is_late { Vec::new() } else { vec![route] };
+        }
         let mut routes: Vec<(Option<i64>, Vec<u32>)> = Vec::new();
         let mut by_span: BTreeMap<Option<i64>, usize> = BTreeMap::new();
         let mut last = usize::MAX;
@@ -262,7 +267,7 @@ impl Operator for AggregateOp {
                 self.tables.insert(span, GroupTable::try_new(&self.shape)?);
             }
             if let Some(table) = self.tables.get_mut(&span) {
-                table.update(&self.shape, &keys, row_count, rows.as_deref(), weights, &calls)?;
+                table.update(&keys, row_count, rows.as_deref(), weights, &calls)?;
             }
             if self.touched.last() != Some(&span) {
                 self.touched.push(span);
@@ -364,6 +369,13 @@ impl AggregateOp {
     }
 }
 
+/// The value of a column that has no other and no NULL.
+fn only_value(column: &Int64Array) -> Option<i64> {
+    let first = *column.values().first()?;
+    let is_only = column.null_count() == 0 && column.values().iter().all(|v| *v == first);
+    is_only.then_some(first)
+}
+
 impl Completion {
     /// Whether a group with this time in its key is complete.
     fn is_reached(&self, watermark: Watermark, time: i64) -> bool {
@@ -418,8 +430,12 @@ impl Shape {
                 valid = NullBuffer::union(valid.as_ref(), arg.logical_nulls().as_ref());
             }
             if let Some(filter) = call.filter {
-                let mask = selected(delta.column(filter).as_boolean());
-                valid = NullBuffer::union(valid.as_ref(), Some(&NullBuffer::new(mask.values().clone())));
+                let mask = delta.column(filter).as_boolean();
+                let is_true = match mask.nulls() {
+                    None => mask.values().clone(),
+                    Some(known) => mask.values() & known.inner(),
+                };
+                valid = NullBuffer::union(valid.as_ref(), Some(&NullBuffer::new(is_true)));
             }
             CallInput {
                 args,
@@ -446,14 +462,6 @@ impl Shape {
             operator: "Aggregate",
             row: values.join(" "),
         }
-    }
-}
-
-/// Which rows a filter lets through: NULL lets none.
-fn selected(filter: &BooleanArray) -> BooleanArray {
-    match filter.null_count() {
-        0 => filter.clone(),
-        _ => prep_null_mask_filter(filter),
     }
 }
 

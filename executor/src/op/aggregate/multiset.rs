@@ -10,7 +10,7 @@ const FEW: usize = 64;
 
 /// How often a value is there, and how often it was when last saved.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Count {
+pub(super) struct Count {
     now: i64,
     saved: i64,
 }

@@ -1,7 +1,7 @@
 //! sum(x) and avg(x) of integers and numerics, exact: a sum that leaves the accumulator's range on the way counts how
 //! often it went round, and comes back when retractions bring it back. Only the answer can be out of range, and that
-//! is a fault of its group with SQLSTATE 22003. An average is rounded half away from zero at the output's scale, as
-//! in PostgreSQL. Twenty-four bytes a group; forty for numerics of more than 38 digits.
+//! is a fault of its group with SQLSTATE 22003. An average is rounded half away from zero where
+//! PostgreSQL rounds it. Twenty-four bytes a group; forty for numerics of more than 38 digits.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use arrow::array::{
 };
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, Int16Type, Int32Type, Int64Type, i256};
-use highwater_types::{Fault, SqlState};
+use highwater_types::{Fault, QUOTIENT, SqlState, UNCONSTRAINED_NUMERIC, average};
 
 use super::accumulator::{Accumulator, Changes};
 use super::count::{pick, restore};
@@ -32,6 +32,8 @@ pub(super) struct SumAccumulator {
     finish: Finish,
     /// Digits after the point of the arguments.
     scale: i8,
+    /// Whether the arguments' type sets their scale.
+    is_constrained: bool,
     output: DataType,
     counts: Vec<i64>,
     sums: Sums,
@@ -56,6 +58,7 @@ impl SumAccumulator {
         SumAccumulator {
             finish,
             scale,
+            is_constrained: *input != QUOTIENT && *input != UNCONSTRAINED_NUMERIC,
             output,
             counts: Vec::new(),
             sums,
@@ -129,6 +132,10 @@ impl SumAccumulator {
             _ => 0,
         };
         let mut sum = self.sum(group)?;
+        if self.finish == Finish::Average && self.output == QUOTIENT {
+            let count = self.counts[group as usize];
+            return average(sum, i32::from(self.scale), self.is_constrained, count);
+        }
         let mut divisor = match self.finish {
             Finish::Sum => i256::ONE,
             Finish::Average => i256::from_i128(i128::from(self.counts[group as usize])),

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use arrow::array::{Array, ArrayRef, BooleanArray, Int64Array, UInt32Array};
 use arrow::compute::kernels::cmp::not_distinct;
 use arrow::compute::{and, concat, take};
+use arrow::row::{RowConverter, SortField};
 use highwater_types::{Delta, Fault};
 
 use super::Shape;
@@ -90,7 +91,6 @@ impl GroupTable {
     /// Applies changes. `picked` are the rows that concern this table; `weights` go with them.
     pub(super) fn update(
         &mut self,
-        shape: &Shape,
         keys: &Keys,
         row_count: usize,
         picked: Option<&[u32]>,
@@ -248,7 +248,7 @@ impl GroupTable {
         let (new, new_faults) = self.evaluate(groups)?;
         let mut equal: Option<BooleanArray> = None;
         for (old, new) in old.iter().zip(&new) {
-            let same = not_distinct(old, new)?;
+            let same = same_values(old, new)?;
             equal = Some(match equal {
                 None => same,
                 Some(before) => and(&before, &same)?,
@@ -391,4 +391,15 @@ impl GroupTable {
             self.flags[*group as usize] &= DIRTY;
         }
     }
+}
+
+/// Where two columns of one type have equal values; NULL equals NULL.
+fn same_values(left: &ArrayRef, right: &ArrayRef) -> Result<BooleanArray, ExecError> {
+    if !left.data_type().is_nested() {
+        return Ok(not_distinct(left, right)?);
+    }
+    let converter = RowConverter::new(vec![SortField::new(left.data_type().clone())])?;
+    let left = converter.convert_columns(std::slice::from_ref(left))?;
+    let right = converter.convert_columns(std::slice::from_ref(right))?;
+    Ok(left.iter().zip(right.iter()).map(|(l, r)| Some(l == r)).collect())
 }

@@ -248,10 +248,10 @@ fn sums_and_averages_have_the_types_of_postgresql() {
         ),
         &input,
         "1 in +1 1 1 9223372036854775807 0.01, +2 1 2 9223372036854775807 0.02
-           out +1 1 5 27670116110564327421 0.05 1.666666666666666666666667 0.016666666666666666666667
+           out +1 1 5 27670116110564327421 0.05 1.666666666666666700000000 0.016666666666666666670000
          2 in +1 1 -9 1 null
-           out -1 1 5 27670116110564327421 0.05 1.666666666666666666666667 0.016666666666666666666667,
-               +1 1 -4 27670116110564327422 0.05 -1.000000000000000000000000 0.016666666666666666666667",
+           out -1 1 5 27670116110564327421 0.05 1.666666666666666700000000 0.016666666666666666670000,
+               +1 1 -4 27670116110564327422 0.05 -1.000000000000000000000000 0.016666666666666666670000",
     );
 }
 
@@ -356,6 +356,38 @@ fn booleans_are_all_true_or_any_true() {
 }
 
 #[test]
+fn intervals_are_added_by_their_parts_and_divided_as_postgresql_does() {
+    use arrow::array::{Array, AsArray, IntervalMonthDayNanoArray};
+    use arrow::datatypes::{IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit};
+
+    let interval = DataType::Interval(IntervalUnit::MonthDayNano);
+    let input = schema(&[("v", interval.clone())]);
+    let calls = [SUM, AggregateKind::Avg, AggregateKind::Max].map(|kind| call((kind, &[0], interval.clone())));
+    let node = group_by(&[], calls.to_vec());
+    let mut op = make(node, Arc::clone(&input))(&crate::testing::context());
+    let values = IntervalMonthDayNanoArray::from(vec![
+        Some(IntervalMonthDayNano::new(1, 1, 1_000_000_000)),
+        None,
+        Some(IntervalMonthDayNano::new(2, 4, 0)),
+    ]);
+    let batch = RecordBatch::try_new(input, vec![Arc::new(values)]).expect("one column");
+    let mut out = Output::default();
+    let tick = Tick::new(highwater_types::Epoch(1), 0);
+    op.update(&tick, 0, &Delta::insert(batch), &mut out).expect("an update");
+    assert_eq!(op.close(&tick, &mut out).expect("a close"), Step::Done);
+    let (deltas, _) = out.take();
+    let result = |column: usize| {
+        let column = deltas[0].column(column);
+        assert_eq!(column.len(), 1);
+        column.as_primitive::<IntervalMonthDayNanoType>().value(0)
+    };
+    assert_eq!(result(0), IntervalMonthDayNano::new(3, 5, 1_000_000_000));
+    assert_eq!(result(2), IntervalMonthDayNano::new(2, 4, 0));
+    // PostgreSQL: '3 mons 5 days 00:00:01' / 2 is '1 mon 17 days 12:00:00.5'.
+    assert_eq!(result(1), IntervalMonthDayNano::new(1, 17, 43_200_500_000_000));
+}
+
+#[test]
 fn many_values_of_one_group_are_kept_in_order() {
     let changes = |weight: i64, range: std::ops::Range<i64>| -> String {
         let changes: Vec<String> = range.map(|v| format!("{weight:+} a {}", (v * 37) % 101)).collect();
@@ -437,5 +469,41 @@ fn groups_emitted_on_close_appear_once() {
                 .collect::<String>()
                 .as_str(),
         );
+    }
+}
+
+#[test]
+fn small_steps_and_one_big_step_agree() {
+    let input = schema(&[
+        ("k", DataType::Utf8),
+        ("i", DataType::Int64),
+        ("f", DataType::Float64),
+        ("t", DataType::Utf8),
+        ("b", DataType::Boolean),
+    ]);
+    let calls = || {
+        vec![
+            call((AggregateKind::Count, &[], DataType::Int64)),
+            call((SUM, &[1], BIG)),
+            call((SUM, &[2], DataType::Float64)),
+            call((AggregateKind::Avg, &[1], QUOTIENT)),
+            call((AggregateKind::Min, &[2], DataType::Float64)),
+            call((AggregateKind::Max, &[3], DataType::Utf8)),
+            call((AggregateKind::BoolAnd, &[4], DataType::Boolean)),
+            distinct((AggregateKind::Count, &[3], DataType::Int64)),
+            AggregateCall {
+                filter: Some(4),
+                ..distinct((SUM, &[1], BIG))
+            },
+        ]
+    };
+    for (seed, group) in [vec![0], vec![1], vec![0, 1], vec![]]
+        .into_iter()
+        .cycle()
+        .take(40)
+        .enumerate()
+    {
+        let make = make(group_by(&group, calls()), Arc::clone(&input));
+        crate::testing::check_small_steps_agree(make, std::slice::from_ref(&input), seed as u64 + 1);
     }
 }

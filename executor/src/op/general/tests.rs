@@ -1,9 +1,11 @@
 //! Scripts for [`GeneralOp`].
 
 use arrow::datatypes::TimeUnit;
+use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider};
 use datafusion::common::DFSchema;
 use datafusion::datasource::MemTable;
 use datafusion::execution::context::SessionContext;
+use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::LogicalPlan;
 use highwater_planner::stream::plan::General;
 use highwater_types::RelationId;
@@ -17,10 +19,17 @@ fn input() -> SchemaRef {
 
 /// The plan of a query over the table `highwater_general_input`.
 fn plan(input: &SchemaRef, sql: &str) -> LogicalPlan {
-    let context = SessionContext::new_with_state(highwater_planner::session_state("UTC"));
+    // A catalog of its own: the shared state's is shared by all tests.
+    let state = SessionStateBuilder::new_from_existing(highwater_planner::session_state("UTC"))
+        .with_catalog_list(Arc::new(MemoryCatalogProviderList::new()))
+        .build();
+    let context = SessionContext::new_with_state(state);
+    let catalog = MemoryCatalogProvider::new();
+    catalog
+        .register_schema("public", Arc::new(MemorySchemaProvider::new()))
+        .expect("an empty catalog");
+    context.register_catalog("datafusion", Arc::new(catalog));
     let table = MemTable::try_new(Arc::clone(input), vec![vec![]]).expect("an empty table");
-    // The state's tables are shared by all tests.
-    context.deregister_table(General::INPUT).expect("a catalog of tables");
     context
         .register_table(General::INPUT, Arc::new(table))
         .expect("no other table of the name");
@@ -121,4 +130,11 @@ fn complete_partitions_are_released_and_their_rows_stay() {
         "1 in +1 1000000 1, +1 9000000 1     out +1 1000000 1 null, +1 9000000 1 null      wm 5:5000000
          2 in +1 1000000 2, +1 9000000 2     out +1 9000000 2 1",
     );
+}
+
+#[test]
+fn small_steps_and_one_big_step_agree() {
+    let sql = "SELECT p, v, rank() OVER (PARTITION BY p ORDER BY v DESC) AS r, sum(100 / v) OVER (PARTITION BY p) AS s
+        FROM highwater_general_input";
+    crate::testing::check_small_steps_agree(make(&input(), sql, &[0], Vec::new()), &[input()], 1);
 }

@@ -20,7 +20,6 @@
 pub(super) mod pairs;
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
 use arrow::buffer::NullBuffer;
@@ -33,7 +32,7 @@ use highwater_types::{Delta, Tick};
 use self::pairs::{Pairs, Residual, pad, to_weights};
 use super::expression::nullable;
 use super::keys::{ABSENT, KeyCodec, Keys};
-use super::rows::{Placed, RowStore};
+use super::rows::RowStore;
 use super::{Distribution, InputIndex, OpContext, Operator, Output, Step};
 use crate::ExecError;
 use crate::state::{StateReader, StateWriter};
@@ -236,8 +235,9 @@ impl JoinOp {
         let Some(when_matched) = shown_alone(self.node.kind, side) else {
             return Ok(());
         };
-        for (row, Placed { entry, is_new }) in placed.into_iter().enumerate() {
-            if is_new {
+        // Also for a row that was there: while it was gone and waited for a save, no partner was counted for it.
+        for (row, entry) in placed.into_iter().enumerate() {
+            if entry != ABSENT {
                 self.sides[side].set_mark(entry, partners[row]);
             }
         }

@@ -1,5 +1,7 @@
 //! Scripts for [`JoinOp`].
 
+use std::sync::Arc;
+
 use arrow::datatypes::{DataType, Schema, SchemaRef, TimeUnit};
 use datafusion::common::DFSchema;
 use datafusion::logical_expr::{col, lit};
@@ -228,4 +230,22 @@ fn watermarks_release_rows_and_what_they_led_to_stays() {
          3 right +1 10000000 4, +1 20000000 5    out -1 20000000 2 null null, +1 20000000 2 20000000 5
          4 right +1 20000000 6                   out +1 20000000 2 20000000 6",
     );
+}
+
+#[test]
+fn small_steps_and_one_big_step_agree() {
+    let kinds = [
+        JoinKind::Inner,
+        JoinKind::Left,
+        JoinKind::Right,
+        JoinKind::Full,
+        JoinKind::Semi,
+        JoinKind::Anti,
+    ];
+    for (seed, kind) in kinds.into_iter().enumerate() {
+        for filter in [None, Some(col("lv").lt(col("rv")))] {
+            let node = Join { filter, ..join(kind) };
+            crate::testing::check_small_steps_agree(make(node, &sides(), Vec::new()), &sides(), seed as u64 + 1);
+        }
+    }
 }

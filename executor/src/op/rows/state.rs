@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch};
+use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use highwater_types::Delta;
@@ -88,12 +88,12 @@ impl RowStore {
         let rows = delta.with_batch(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)?;
         let keys = codec.encode(&self.key_columns_of(rows.batch()), rows.num_rows())?;
         let placed = self.apply(&rows, &keys, None)?;
-        for (row, placed) in placed.iter().enumerate() {
-            let entry = &mut self.entries[placed.entry as usize];
+        for (row, id) in placed.into_iter().enumerate() {
+            let entry = &mut self.entries[id as usize];
             entry.saved = entry.weight;
             if let Some(marks) = &mut self.marks {
                 let mark = delta.column(order.len()).as_primitive::<Int64Type>().value(row);
-                marks[placed.entry as usize] = super::Mark { now: mark, saved: mark };
+                marks[id as usize] = super::Mark { now: mark, saved: mark };
             }
         }
         for id in std::mem::take(&mut self.dirty) {

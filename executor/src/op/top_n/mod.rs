@@ -37,6 +37,9 @@ use crate::state::{StateReader, StateWriter};
 /// After how many shown rows a closing epoch hands the worker back.
 const YIELD_ROWS: usize = 16 * Output::BATCH_ROWS;
 
+/// With fewer rows a partition is not searched for needless ones before the epoch ends.
+const PRUNE_ROWS_MIN: usize = 64;
+
 /// The first rows of each partition.
 #[derive(Debug)]
 pub struct TopNOp {
@@ -61,6 +64,8 @@ struct Partition {
     is_touched: bool,
     /// What was shown before the open epoch.
     shown: Vec<Shown>,
+    /// Over an append-only input: how many rows it may have before needless ones are dropped.
+    row_count_max: usize,
 }
 
 /// A row that is shown, its number, and how often.
@@ -161,17 +166,21 @@ impl TopNOp {
 
     /// Over an append-only input: drops rows that others will always stand before.
     fn prune(&mut self, partition: u32) {
-        let rows = &mut self.partitions[partition as usize].rows;
+        let Partition {
+            rows, row_count_max, ..
+        } = &mut self.partitions[partition as usize];
         let mut numbering = Numbering::new(&self.node);
         let mut discarded = Vec::new();
         let Some(first) = rows
             .iter()
             .find(|(key, weight)| !numbering.number(key, **weight, &mut discarded))
         else {
+            *row_count_max = PRUNE_ROWS_MIN.max(2 * rows.len());
             return;
         };
         let needless = first.0.clone();
         let dropped = rows.split_off(&needless);
+        *row_count_max = PRUNE_ROWS_MIN.max(2 * rows.len());
         if let Some(saved) = &mut self.saved {
             for (key, weight) in dropped {
                 note_saved(saved, &key, weight, 0);
@@ -312,6 +321,12 @@ impl Operator for TopNOp {
         for (row, (key, partition)) in keys.into_iter().zip(partitions).enumerate() {
             self.touch(partition);
             self.change(partition, key, delta.weight(row));
+            let Partition {
+                rows, row_count_max, ..
+            } = &self.partitions[partition as usize];
+            if self.append_only_input && rows.len() > (*row_count_max).max(PRUNE_ROWS_MIN) {
+                self.prune(partition);
+            }
         }
         Ok(())
     }

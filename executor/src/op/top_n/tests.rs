@@ -133,6 +133,14 @@ fn over_an_append_only_input_the_answer_is_the_same() {
 }
 
 #[test]
+fn needless_rows_are_dropped_within_an_epoch_too() {
+    let make = make(top(RankKind::RowNumber, 0, Some(2), false), input(), Vec::new(), true);
+    let changes: Vec<String> = (0..300).map(|v| format!("+1 a {} 0", (v * 37) % 300)).collect();
+    let script = format!("1 in {}     out +1 a 299 0, +1 a 298 0", changes.join(", "));
+    check_forgetful_op(&make, &[input()], &script);
+}
+
+#[test]
 fn complete_partitions_are_released_and_their_rows_stay() {
     let time = DataType::Timestamp(TimeUnit::Microsecond, None);
     let input = schema(&[("w", time), ("v", DataType::Int64)]);
@@ -155,4 +163,17 @@ fn complete_partitions_are_released_and_their_rows_stay() {
          3 in -1 20 3, -1 10 5       out -1 20 3, +1 20 1      wm 5:30
          4 in +1 20 9",
     );
+}
+
+#[test]
+fn small_steps_and_one_big_step_agree() {
+    for (seed, rank) in [RankKind::RowNumber, RankKind::Rank, RankKind::DenseRank]
+        .into_iter()
+        .enumerate()
+    {
+        for limit in [Some(3), None] {
+            let make = make(top(rank, 1, limit, true), input(), Vec::new(), false);
+            crate::testing::check_small_steps_agree(make, &[input()], seed as u64 + 1);
+        }
+    }
 }

@@ -18,6 +18,8 @@
 //! copies changing after each epoch. At last everything is taken back at once, and what has been shipped must come to
 //! what an operator ships that has seen nothing, and state likewise.
 
+mod random;
+
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -27,6 +29,7 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use highwater_types::script::{format_delta, parse_delta};
 use highwater_types::{Delta, Epoch, Fault, RelationId, RowKeys, SourceWatermark, Tick, Watermark};
 
+use self::random::RandomRun;
 use crate::op::{Distribution, OpContext, Operator, Output, Step};
 use crate::state::{StateReader, StateWriter};
 
@@ -49,6 +52,16 @@ pub fn check_op(make: impl Fn(&OpContext) -> Box<dyn Operator>, inputs: &[Schema
 /// When an answer is not the expected one.
 pub fn check_forgetful_op(make: impl Fn(&OpContext) -> Box<dyn Operator>, inputs: &[SchemaRef], script: &str) {
     Script::parse(inputs, script).check(&make);
+}
+
+/// Feeds random insertions and retractions, in epochs from one row to several hundred, and checks after some of them
+/// that what was shipped so far comes to what a new operator ships that gets all rows there are in one epoch. The
+/// state is saved and loaded now and then. Columns may be of type `int8`, `text`, `float8`, `boolean` and `int4`.
+///
+/// # Panics
+/// When the two do not agree, with the seed and the epoch.
+pub fn check_small_steps_agree(make: impl Fn(&OpContext) -> Box<dyn Operator>, inputs: &[SchemaRef], seed: u64) {
+    RandomRun::new(inputs, seed).check(&make);
 }
 
 /// The context of a lone worker.
@@ -145,13 +158,7 @@ impl Script {
     fn check_undo(&self, make: &dyn Fn(&OpContext) -> Box<dyn Operator>) {
         let mut untouched = new_copies(make, 1);
         let last = self.epochs.last().map_or(Epoch(1), |e| e.tick.epoch.next());
-        let tick = Tick::new(last, 0);
-        let nothing = ScriptEpoch {
-            tick: tick.clone(),
-            changes: Vec::new(),
-            expected: String::new(),
-            faults: BTreeMap::new(),
-        };
+        let nothing = ScriptEpoch::plain(last.0, Vec::new());
         let mut expected = nothing.run(&mut untouched, Cut::AsWritten);
         let mut ops = new_copies(make, 1);
         let mut total = Shipped::default();
@@ -191,6 +198,16 @@ impl Script {
 }
 
 impl ScriptEpoch {
+    /// An epoch without watermarks and expectations.
+    fn plain(number: u64, changes: Vec<(usize, Delta)>) -> ScriptEpoch {
+        ScriptEpoch {
+            tick: Tick::new(Epoch(number), number as i64 * 1000),
+            changes,
+            expected: String::new(),
+            faults: BTreeMap::new(),
+        }
+    }
+
     fn parse(inputs: &[SchemaRef], line: &str, marks: &mut BTreeMap<RelationId, Watermark>) -> ScriptEpoch {
         const WORDS: [&str; 8] = ["in", "in0", "in1", "left", "right", "out", "fault", "wm"];
         let (number, rest) = line.split_once(' ').unwrap_or((line, ""));
