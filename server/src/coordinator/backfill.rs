@@ -10,6 +10,7 @@ use highwater_executor::{Collection, RuntimeHandle};
 use highwater_types::{Delta, Epoch, RelationId, SqlError};
 use tokio::sync::watch;
 
+use super::holds::EpochHold;
 use super::source::RowShape;
 
 /// Rows asked from a partition at a time.
@@ -19,8 +20,8 @@ const READ_ROWS: usize = 8192;
 pub struct Backfill {
     /// The view.
     pub view: RelationId,
-    /// The epoch it was created at.
-    pub at: Epoch,
+    /// The epoch it was created at, held so that its rows are not merged away before they are read.
+    pub at: EpochHold,
     /// Where each input's history comes from.
     pub inputs: Vec<(RelationId, History)>,
 }
@@ -62,17 +63,19 @@ impl Backfill {
     }
 
     fn run(self, runtime: &RuntimeHandle, mut closed: watch::Receiver<Epoch>) -> Result<(), SqlError> {
+        let at = self.at.epoch();
         // An error means that the server is stopping, and nobody waits for this view any more.
-        if block_on(closed.wait_for(|epoch| *epoch >= self.at)).is_err() {
+        if block_on(closed.wait_for(|epoch| *epoch >= at)).is_err() {
             return Ok(());
         }
         for (input, history) in self.inputs {
             match history {
                 History::Nothing => {}
                 History::Stored(collection) => {
-                    for batch in collection.scan(self.at, None)? {
+                    for batch in collection.rows(at, None)? {
                         runtime.history(self.view, input, Delta::insert(batch));
                     }
+                    runtime.history_faults(self.view, input, collection.faults_at(at));
                 }
                 History::Replayed {
                     connector,

@@ -44,7 +44,7 @@ pub struct Core {
     commands: Receiver<Command>,
     pub(super) wake: Sender<Command>,
     closed: watch::Sender<Epoch>,
-    holds: Arc<EpochHolds>,
+    pub(super) holds: Arc<EpochHolds>,
     pub(super) status: Arc<StatusBoard>,
     pub(super) tables: HashMap<RelationId, TableState>,
     pub(super) sources: BTreeMap<RelationId, SourceFeed>,
@@ -105,14 +105,19 @@ impl Core {
         };
         std::thread::Builder::new()
             .name("coordinator".to_string())
-            .spawn(move || core.run())?;
+            .spawn(move || {
+                let done = core.run();
+                // Whoever asked may be gone; workers and store are let go all the same.
+                done.send(()).ok();
+            })?;
         Ok(Coordinator {
             commands: wake,
             closed: closed_receiver,
         })
     }
 
-    fn run(mut self) {
+    /// Runs until it is told to stop, and lets everything go; answers whom to tell.
+    fn run(mut self) -> oneshot::Sender<()> {
         loop {
             self.wait();
             self.take_reports();
@@ -124,9 +129,7 @@ impl Core {
                 && let Some(done) = self.stopping.take()
             {
                 self.runtime.stop();
-                // Whoever asked may be gone; the workers are stopped all the same.
-                done.send(()).ok();
-                return;
+                return done;
             }
         }
     }

@@ -31,9 +31,13 @@ impl Core {
                 watermark,
                 done,
             } => {
-                self.tables
-                    .insert(relation.id, TableState::new(relation, collection, watermark));
-                done.send(Ok(())).ok();
+                let id = relation.id;
+                let table = TableState::new(relation, collection, watermark);
+                let made = self.tables.get(&id).map_or(Ok(()), |former| table.take_rows_of(former));
+                if made.is_ok() {
+                    self.tables.insert(id, table);
+                }
+                done.send(made).ok();
             }
             Command::CreateSource {
                 relation,
@@ -103,7 +107,11 @@ impl Core {
             },
         );
         let wake = self.wake.clone();
-        let backfill = Backfill { view, at, inputs };
+        let backfill = Backfill {
+            view,
+            at: self.holds.hold(|| at),
+            inputs,
+        };
         let started = backfill.start(self.runtime.handle(), self.watch_closed(), move |error| {
             // A coordinator that is gone has no view to fail.
             wake.send(Command::ViewFailed { view, error }).ok();

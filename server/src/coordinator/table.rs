@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
+use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
 use highwater_executor::{Collection, ExecError, Projection};
 use highwater_planner::catalog::{Relation, RelationKind};
 use highwater_types::{Delta, Epoch, RowKeys, SqlError, SqlState, Watermark};
@@ -84,6 +84,28 @@ impl TableState {
         let watermark = self.watermark.as_mut()?;
         let before = std::mem::replace(&mut watermark.in_force, watermark.next);
         Some((before, watermark.next))
+    }
+
+    /// Takes over the rows of the same table under its former definition: a key has been added.
+    ///
+    /// # Errors
+    /// `23502` and `23505` when they do not fit the new definition.
+    pub fn take_rows_of(&self, former: &TableState) -> Result<(), SqlError> {
+        for (column, declared) in self.relation.columns.iter().enumerate().filter(|(_, c)| c.not_null) {
+            for rows in former.collection.scan(Epoch::MAX, Some(&[column]))? {
+                if rows.column(0).null_count() > 0 {
+                    let message = format!(
+                        "column \"{}\" of relation \"{}\" contains null values",
+                        declared.name, self.relation.name
+                    );
+                    return Err(SqlError::new(SqlState::NOT_NULL_VIOLATION, message));
+                }
+            }
+        }
+        for rows in former.collection.scan(Epoch::MAX, None)? {
+            self.apply(Epoch::ZERO.next(), &Delta::insert(rows))?;
+        }
+        Ok(())
     }
 
     /// Checks a delta against the rows there are, and applies it.

@@ -1,6 +1,7 @@
 //! Parameters of Bind: from bytes in text or binary to values of the types that the statement was planned with.
 
 use bytes::Bytes;
+use chrono::Utc;
 use datafusion::scalar::ScalarValue;
 use highwater_types::text::{TextSettings, parse_column};
 use highwater_types::{SqlError, SqlState, SqlType};
@@ -8,6 +9,7 @@ use highwater_types::{SqlError, SqlState, SqlType};
 use super::decode_binary::decode_binary;
 use super::encode::Format;
 use super::frame::check_utf8;
+use crate::session::Session;
 
 /// The parameters' values, in order.
 ///
@@ -73,6 +75,14 @@ pub(super) fn decode_text(sql_type: &SqlType, text: &str, settings: &TextSetting
     }
     let array = parse_column(sql_type, &mut std::iter::once(Some(text)), settings)?;
     ScalarValue::try_from_array(&array, 0).map_err(|error| internal(&error.to_string()))
+}
+
+/// How a client's texts are read now: with a meaning for `'now'` and its kin.
+pub(super) fn input_settings(session: &Session) -> TextSettings {
+    TextSettings {
+        now_us: Some(Utc::now().timestamp_micros()),
+        ..session.text_settings()
+    }
 }
 
 /// NULL of this type.

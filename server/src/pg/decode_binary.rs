@@ -6,7 +6,7 @@ use arrow::array::{ArrayRef, ListArray, new_empty_array};
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, IntervalMonthDayNano};
 use datafusion::scalar::ScalarValue;
-use highwater_types::text::{TextSettings, parse_column};
+use highwater_types::text::TextSettings;
 use highwater_types::{SqlError, SqlState, SqlType};
 
 use super::decode::{decode_text, null};
@@ -194,18 +194,6 @@ pub(super) fn column(sql_type: &SqlType, values: Vec<ScalarValue>) -> Result<Arr
         return Ok(new_empty_array(&sql_type.to_arrow()));
     }
     ScalarValue::iter_to_array(values).map_err(|error| SqlError::new(SqlState::INTERNAL_ERROR, error.to_string()))
-}
-
-/// A column of texts, read as the type.
-///
-/// # Errors
-/// As the type's own.
-pub(super) fn column_of_texts(
-    sql_type: &SqlType,
-    texts: &mut dyn Iterator<Item = Option<&str>>,
-    settings: &TextSettings,
-) -> Result<ArrayRef, SqlError> {
-    parse_column(sql_type, texts, settings)
 }
 
 /// A numeric's digits as text.

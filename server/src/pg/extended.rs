@@ -10,11 +10,12 @@ use pgwire::messages::extendedquery::{
 };
 
 use super::connection::Connection;
-use super::decode::decode_parameters;
+use super::decode::{decode_parameters, input_settings};
 use super::describe::{put_parameter_description, put_row_description};
 use super::encode::Format;
 use super::error::{Severity, Stop};
 use super::portal::{Portal, no_portal};
+use super::run::give_way;
 use super::statement::Planned;
 use super::types;
 
@@ -25,7 +26,7 @@ impl Connection {
         if name.is_empty() {
             self.statements.remove("");
         }
-        let mut statements = parse(&message.query).map_err(SqlError::from)?;
+        let mut statements = give_way(message.query.len(), || parse(&message.query)).map_err(SqlError::from)?;
         if statements.len() > 1 {
             return Err(Stop::Error(SqlError::new(
                 SqlState::SYNTAX_ERROR,
@@ -54,7 +55,7 @@ impl Connection {
         if let Some(says) = planned.statement() {
             self.refuse_in_failed_transaction(says)?;
         }
-        let settings = self.session.text_settings();
+        let settings = input_settings(&self.session);
         let params = decode_parameters(
             &statement,
             &planned.params,

@@ -1,10 +1,15 @@
 //! [`Link`]: the connection's two ways and its watch. Everything that waits for something other than the next
 //! message waits through [`Link::run`] or [`Link::flush`], so that a cancel, a time limit, an order to end or a
 //! client that has gone stops it, wherever it is: planning is checked after, execution and rows at every wait.
+//!
+//! A query that computes without a pause gives way only when it has used up its task's budget (tokio's cooperative
+//! scheduling, which DataFusion's operators take part in). Timers and sockets are polled outside of that budget,
+//! because after such a query there is none left for them, ever.
 
 use std::future::Future;
 
 use highwater_types::SqlError;
+use tokio::task::unconstrained;
 
 use super::cancel::Watch;
 use super::error::Stop;
@@ -31,9 +36,9 @@ impl Link {
             tokio::select! {
                 biased;
                 done = &mut work => return Ok(done?),
-                stop = self.watch.stopped() => return Err(stop),
-                () = self.reader.until_gone() => return Err(Stop::Gone),
-                flushed = self.writer.flush_soon() => flushed?,
+                stop = unconstrained(self.watch.stopped()) => return Err(stop),
+                () = unconstrained(self.reader.until_gone()) => return Err(Stop::Gone),
+                flushed = unconstrained(self.writer.flush_soon()) => flushed?,
             }
         }
     }
@@ -43,8 +48,8 @@ impl Link {
         tokio::select! {
             biased;
             flushed = self.writer.flush() => Ok(flushed?),
-            stop = self.watch.stopped() => Err(stop),
-            () = self.reader.until_gone() => Err(Stop::Gone),
+            stop = unconstrained(self.watch.stopped()) => Err(stop),
+            () = unconstrained(self.reader.until_gone()) => Err(Stop::Gone),
         }
     }
 

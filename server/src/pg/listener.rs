@@ -14,12 +14,13 @@ use tokio::task::JoinSet;
 use tokio::time::Duration;
 
 use super::auth::Users;
-use super::cancel::Backends;
+use super::cancel::{Backend, Backends};
 use super::notify::Notifier;
 use super::startup::welcome;
 use super::tls::TlsIdentity;
 use super::wire::Stream;
 use crate::session::Database;
+use crate::system::SessionInfo;
 
 /// Clients at the door beyond those that are in.
 const LOBBY: usize = 256;
@@ -72,6 +73,10 @@ impl Shared {
         notifier: Arc<Notifier>,
         config: &ListenerConfig,
     ) -> Arc<Shared> {
+        let connected = Arc::clone(&backends);
+        database
+            .system()
+            .ask_for_sessions(move || connected.list().iter().map(session_info).collect());
         Arc::new(Shared {
             database,
             backends,
@@ -85,6 +90,24 @@ impl Shared {
 
     pub(super) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
+    }
+}
+
+/// A client as `pg_stat_activity` and `highwater.sessions` show it.
+fn session_info(backend: &Backend) -> SessionInfo {
+    let address: Option<SocketAddr> = backend.client_address.parse().ok();
+    SessionInfo {
+        pid: backend.pid,
+        user: backend.user.clone(),
+        database: backend.database.clone(),
+        application_name: String::new(),
+        client_addr: address.map(|a| a.ip().to_string()),
+        client_port: address.map(|a| i32::from(a.port())),
+        started_us: backend.started.timestamp_micros(),
+        transaction_us: None,
+        query_us: (backend.state == "active").then(|| backend.state_changed.timestamp_micros()),
+        state: backend.state.to_string(),
+        query: backend.query.clone(),
     }
 }
 

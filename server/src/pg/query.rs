@@ -9,6 +9,7 @@ use super::connection::Connection;
 use super::describe::put_row_description;
 use super::encode::Format;
 use super::error::{Severity, Stop};
+use super::run::give_way;
 
 impl Connection {
     /// Answers a Query message.
@@ -29,7 +30,7 @@ impl Connection {
     }
 
     async fn run_string(&mut self, sql: &str) -> Result<(), Stop> {
-        let statements = parse(sql).map_err(SqlError::from)?;
+        let statements = give_way(sql.len(), || parse(sql)).map_err(SqlError::from)?;
         if statements.is_empty() {
             self.link.writer.put(&EmptyQueryResponse::new());
             return Ok(());

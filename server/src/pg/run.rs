@@ -9,6 +9,7 @@ use highwater_parser::{Parsed, Statement};
 use highwater_types::{SqlError, SqlState, SqlType};
 use pgwire::messages::extendedquery::PortalSuspended;
 use pgwire::messages::response::{CommandComplete, EmptyQueryResponse};
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::connection::{Connection, Mail};
 use super::copy_out::CopyOut;
@@ -67,7 +68,8 @@ impl Connection {
         if is_connections_own(&parsed.statement) {
             return Ok(Arc::new(self.plan_command(parsed)?));
         }
-        let prepared = self.session.prepare(parsed, declared)?;
+        let length = parsed.text.len();
+        let prepared = give_way(length, || self.session.prepare(parsed, declared))?;
         // Planning does not wait, so a cancel that came meanwhile is seen now.
         self.link.watch.check()?;
         Ok(Arc::new(Planned::of_session(prepared)))
@@ -266,6 +268,19 @@ impl Connection {
                 self.link.writer.put_notice(&notice);
             }
         }
+    }
+}
+
+/// Statements longer than this are parsed and planned aside.
+const LONG_STATEMENT_BYTES: usize = 32 * 1024;
+
+/// Does work on a statement of this length without holding up the connections that share the thread.
+pub(super) fn give_way<T>(length: usize, work: impl FnOnce() -> T) -> T {
+    let shared_thread = Handle::try_current().is_ok_and(|h| h.runtime_flavor() == RuntimeFlavor::MultiThread);
+    if length > LONG_STATEMENT_BYTES && shared_thread {
+        tokio::task::block_in_place(work)
+    } else {
+        work()
     }
 }
 

@@ -19,7 +19,7 @@ use super::listener::Shared;
 use super::notify::Ear;
 use super::tls::Rewound;
 use super::wire::{Stream, Writer};
-use crate::session::{Session, Startup};
+use crate::session::{Peers, Session, Startup};
 
 /// Between the first byte and the login there may be so much time.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(60);
@@ -148,6 +148,10 @@ fn open(
         database: login.database,
         settings: login.settings,
         pid: registered.pid(),
+        peers: Peers {
+            backends: Arc::clone(&shared.backends),
+            notifier: Arc::clone(&shared.notifier),
+        },
     };
     let mut session = Session::try_new(Arc::clone(&shared.database), startup)?;
     for (name, value) in session.take_reports() {

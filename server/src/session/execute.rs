@@ -10,29 +10,32 @@ use datafusion::execution::SessionState;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use highwater_parser::{Copy, CopyWhat, Parsed, Statement};
 use highwater_planner::catalog::{Catalog, DEFAULT_SCHEMA};
-use highwater_planner::{
-    DeletePlan, InsertPlan, OutputColumn, PlanContext, PlanSettings, QueryPlan, SessionFunctions, UpdatePlan,
-};
+use highwater_planner::{DeletePlan, InsertPlan, OutputColumn, PlanContext, PlanSettings, QueryPlan, UpdatePlan};
 use highwater_types::text::TextSettings;
 use highwater_types::{SqlError, SqlState, SqlType};
 use sqlparser::ast;
 
+use super::functions::{LiveSettings, session_functions};
 use super::settings::{Scope, Settings};
+use super::system::SystemPart;
 use super::transaction::{Transaction, TransactionKind};
 use super::write::Written;
 use super::{CopyIn, Outcome, Startup, TransactionStatus};
 use crate::database::{Database, World};
-use crate::system::{SystemTables, SystemView};
+use crate::system::SystemTables;
 
 /// One client's session.
 pub struct Session {
     pub(super) database: Arc<Database>,
     pub(super) system: Arc<SystemTables>,
+    pub(super) system_part: SystemPart,
     pub(super) startup: Startup,
     pub(super) settings: Settings,
     transaction: Option<Transaction>,
     failed: bool,
     notices: Vec<SqlError>,
+    /// The settings as queries see them, and what they have set.
+    pub(super) live: Arc<LiveSettings>,
 }
 
 /// A statement, planned. Planned again when the catalog has changed since.
@@ -75,14 +78,18 @@ impl Session {
                 .with_hint(format!("This server has one database, \"{}\".", database.name())));
         }
         let settings = Settings::try_new(&startup.user, &startup.settings)?;
+        let live = LiveSettings::new(&settings);
+        let functions = session_functions(&live, startup.pid, &startup.peers);
         Ok(Session {
             system: database.system(),
+            system_part: SystemPart::new(&database, &startup, &settings, &functions),
             database,
             startup,
             settings,
             transaction: None,
             failed: false,
             notices: Vec::new(),
+            live,
         })
     }
 
@@ -100,28 +107,33 @@ impl Session {
     /// # Errors
     /// What is wrong with the statement; `25P02` in a failed transaction for all but its end.
     pub fn prepare(&mut self, parsed: Parsed, declared: &[Option<SqlType>]) -> Result<Arc<Prepared>, SqlError> {
+        self.settle_settings();
         self.check_not_failed(&parsed.statement)?;
         let context = self.plan_context();
         let catalog_version = context.catalog.version();
         let settings = context.settings.clone();
         let (plan, params, columns) = match &parsed.statement {
             Statement::Query(query) => {
-                let plan = highwater_planner::plan_query(&context, query, declared)?;
+                let plan =
+                    highwater_planner::plan_query(&context, query, declared).map_err(|e| e.in_statement(&parsed))?;
                 let (params, columns) = (plan.params.clone(), plan.columns.clone());
                 (Planned::Query(Box::new(plan)), params, Some(columns))
             }
             Statement::Insert(insert) => {
-                let plan = highwater_planner::plan_insert(&context, insert, declared)?;
+                let plan =
+                    highwater_planner::plan_insert(&context, insert, declared).map_err(|e| e.in_statement(&parsed))?;
                 let columns = plan.returning.as_ref().map(|r| r.columns.clone());
                 (Planned::Insert(Box::new(plan.clone())), plan.source.params, columns)
             }
             Statement::Update(update) => {
-                let plan = highwater_planner::plan_update(&context, update, declared)?;
+                let plan =
+                    highwater_planner::plan_update(&context, update, declared).map_err(|e| e.in_statement(&parsed))?;
                 let columns = plan.returning.as_ref().map(|r| r.columns.clone());
                 (Planned::Update(Box::new(plan.clone())), plan.source.params, columns)
             }
             Statement::Delete(delete) => {
-                let plan = highwater_planner::plan_delete(&context, delete, declared)?;
+                let plan =
+                    highwater_planner::plan_delete(&context, delete, declared).map_err(|e| e.in_statement(&parsed))?;
                 let columns = plan.returning.as_ref().map(|r| r.columns.clone());
                 (Planned::Delete(Box::new(plan.clone())), plan.source.params, columns)
             }
@@ -165,6 +177,7 @@ impl Session {
 
     /// Starts an implicit transaction, for several statements that stand or fall together.
     pub fn begin_implicit(&mut self) {
+        self.settle_settings();
         if self.transaction.is_none() && !self.failed {
             self.begin(TransactionKind::Implicit, false);
         }
@@ -175,6 +188,7 @@ impl Session {
     /// # Errors
     /// When it cannot be committed; then nothing of it is.
     pub async fn end_implicit(&mut self) -> Result<(), SqlError> {
+        self.settle_settings();
         match self.transaction.take() {
             Some(open) if open.kind() == TransactionKind::Implicit => self.commit(open).await,
             other => {
@@ -186,6 +200,8 @@ impl Session {
 
     /// A statement has failed: an implicit transaction is rolled back, a block can only be rolled back now.
     pub fn fail(&mut self) {
+        // What the failed statement has set goes with it.
+        self.live.take_changes();
         match self.transaction.take() {
             Some(open) if open.kind() == TransactionKind::Block => {
                 self.transaction = Some(open);
@@ -247,6 +263,7 @@ impl Session {
 
     /// Settings to report to the client, changed since the last call.
     pub fn take_reports(&mut self) -> Vec<(&'static str, String)> {
+        self.settle_settings();
         self.settings.take_reports()
     }
 
@@ -605,16 +622,6 @@ impl Session {
     /// DataFusion's state for the session's time zone.
     pub(super) fn session_state(&self) -> SessionState {
         highwater_planner::session_state(self.settings.value("TimeZone"))
-    }
-
-    /// What system relations show to this statement.
-    pub(super) fn system_view(&self) -> Arc<SystemView> {
-        Arc::new(SystemView::default())
-    }
-
-    /// Functions that know the catalog or the session.
-    pub(super) fn functions(&self) -> Arc<SessionFunctions> {
-        Arc::default()
     }
 
     /// Tells the client something that is no error.

@@ -10,10 +10,12 @@
 mod copy;
 mod define;
 mod execute;
+mod functions;
 mod read;
 pub mod settings;
 mod show;
 mod snapshot;
+mod system;
 mod transaction;
 mod write;
 
@@ -24,6 +26,8 @@ use datafusion::execution::SendableRecordBatchStream;
 use highwater_parser::CopyFormat;
 use highwater_planner::catalog::Relation;
 use highwater_types::SqlError;
+
+use crate::pg::{Backends, Notifier};
 
 pub use crate::database::Database;
 pub use execute::{Prepared, Session, context_for};
@@ -40,6 +44,17 @@ pub struct Startup {
     pub settings: Vec<(String, String)>,
     /// The number by which it can be cancelled, `pg_backend_pid()`.
     pub pid: i32,
+    /// The other sessions.
+    pub peers: Peers,
+}
+
+/// What sessions know of each other.
+#[derive(Debug, Clone)]
+pub struct Peers {
+    /// Everyone who is connected.
+    pub backends: Arc<Backends>,
+    /// Who listens to what.
+    pub notifier: Arc<Notifier>,
 }
 
 /// Where a session stands between statements. An implicit transaction counts as [`TransactionStatus::Idle`].

@@ -71,24 +71,26 @@ struct Changes {
 }
 
 /// The state to go back to, and the savepoint's name where it is one.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Mark {
     savepoint: Option<String>,
     changes: Changes,
 }
 
 /// The settings of one session.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// What RESET goes back to, where it is not the table's value: from the startup packet and the server.
-    initial: Values,
+    initial: Arc<Values>,
     changes: Changes,
     /// The transaction's start, then its savepoints.
     marks: Vec<Mark>,
     /// The values that clients were last told.
-    reported: BTreeMap<&'static str, String>,
+    reported: Arc<BTreeMap<&'static str, String>>,
     /// Whether a reported value may have changed since.
     stale_reports: bool,
+    /// How often anything has changed.
+    version: u64,
     text: TextSettings,
 }
 
@@ -99,28 +101,27 @@ impl Settings {
     /// When the client asked for a setting that does not exist (42704), a value it does not take (22023), or to
     /// change what cannot be changed.
     pub fn try_new(user: &str, startup: &[(String, String)]) -> Result<Settings, SqlError> {
-        let mut settings = Settings {
-            initial: Values::new(),
-            changes: Changes::default(),
-            marks: Vec::new(),
-            reported: BTreeMap::new(),
-            stale_reports: true,
-            text: TextSettings::default(),
-        };
-        settings
-            .initial
-            .insert("session_authorization".to_string(), user.to_string());
+        let mut initial = Values::from([("session_authorization".to_string(), user.to_string())]);
         for (name, value) in startup {
             let (name, value) = checked(name, value)?;
-            settings.initial.insert(name, value);
+            initial.insert(name, value);
         }
+        let mut settings = Settings {
+            initial: Arc::new(initial),
+            changes: Changes::default(),
+            marks: Vec::new(),
+            reported: Arc::default(),
+            stale_reports: true,
+            version: 0,
+            text: TextSettings::default(),
+        };
         settings.refresh();
         Ok(settings)
     }
 
     /// Says what is true of the server (`port`, `ssl`, `data_directory`), which the table cannot know.
     pub fn describe_server(&mut self, name: &'static str, value: impl Into<String>) {
-        self.initial.insert(name.to_string(), value.into());
+        Arc::make_mut(&mut self.initial).insert(name.to_string(), value.into());
         self.refresh();
     }
 
@@ -215,6 +216,11 @@ impl Settings {
         names.into_iter().filter(|name| name != "$user").collect()
     }
 
+    /// Another number after every change.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
     /// How values are written as text and read from it.
     pub fn text_settings(&self) -> &TextSettings {
         &self.text
@@ -254,7 +260,7 @@ impl Settings {
         for definition in SETTINGS.iter().filter(|d| d.reported) {
             let value = definition.kind.shown(self.raw(definition));
             if self.reported.get(definition.name) != Some(&value) {
-                self.reported.insert(definition.name, value.clone());
+                Arc::make_mut(&mut self.reported).insert(definition.name, value.clone());
                 changed.push((definition.name, value));
             }
         }
@@ -280,6 +286,7 @@ impl Settings {
     /// The transaction has committed: SET stays, SET LOCAL goes.
     pub fn commit(&mut self) {
         self.marks.clear();
+        self.version += 1;
         if !self.changes.local.is_empty() {
             self.changes.local = Arc::default();
             self.refresh();
@@ -317,6 +324,8 @@ impl Settings {
     }
 
     fn mark(&mut self, savepoint: Option<String>) {
+        // SET LOCAL means something from here on.
+        self.version += 1;
         let changes = self.changes.clone();
         self.marks.push(Mark { savepoint, changes });
     }
@@ -452,6 +461,7 @@ impl Settings {
     /// After any change: derives what is read on every row, and has clients told before the next statement.
     fn refresh(&mut self) {
         self.stale_reports = true;
+        self.version += 1;
         self.text = TextSettings {
             time_zone: zone::parse(self.value("TimeZone")),
             interval_style: IntervalStyle::from_name(self.value("IntervalStyle")).unwrap_or_default(),

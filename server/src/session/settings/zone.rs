@@ -1,19 +1,33 @@
-//! Time zones by name or by offset. Names are those of the IANA database, in any case; an offset in whole hours
-//! stands for the `Etc/GMT` zone of that offset, which has no name of its own in PostgreSQL.
+//! Time zones by name or by offset. Names are those of the IANA database, in any case. An offset stands for the zone
+//! that has just that offset: `Etc/GMT` for whole hours, and for the others a place that has kept it since 1950.
 
 use std::str::FromStr;
 
 use chrono_tz::{TZ_VARIANTS, Tz};
 
+/// Minutes east of Greenwich that are not whole hours, and a place that keeps them.
+const PLACES: &[(i32, Tz)] = &[
+    (-570, Tz::Pacific__Marquesas),
+    (270, Tz::Asia__Kabul),
+    (330, Tz::Asia__Kolkata),
+    (345, Tz::Asia__Kathmandu),
+    (390, Tz::Asia__Yangon),
+    (525, Tz::Australia__Eucla),
+    (570, Tz::Australia__Darwin),
+];
+
 /// The zone's name as the database spells it.
 pub(super) fn canonical(value: &str) -> Option<String> {
     let value = value.trim().trim_matches('\'').trim();
-    if let Some(hours) = offset_hours(value) {
-        return fixed(hours);
+    if let Some(minutes) = offset_minutes(value) {
+        return fixed(minutes);
     }
-    match value.to_ascii_lowercase().as_str() {
-        "default" | "local" | "z" => return Some("UTC".to_string()),
-        _ => {}
+    // POSIX: a name of no meaning, and an offset that counts westwards.
+    if let Some((_, offset)) = value.strip_prefix('<').and_then(|rest| rest.split_once('>')) {
+        return offset_minutes(offset).and_then(|minutes| fixed(-minutes));
+    }
+    if value.eq_ignore_ascii_case("default") || value.eq_ignore_ascii_case("local") || value.eq_ignore_ascii_case("z") {
+        return Some("UTC".to_string());
     }
     TZ_VARIANTS
         .iter()
@@ -26,24 +40,26 @@ pub(super) fn parse(canonical: &str) -> Tz {
     Tz::from_str(canonical).unwrap_or(Tz::UTC)
 }
 
-/// `-8`, `+00:00`, `05`, `5.0`: hours east of Greenwich. What is not whole hours is not answered.
-fn offset_hours(value: &str) -> Option<i32> {
-    let (hours, rest) = match value.split_once(':') {
-        Some((hours, rest)) => (hours, rest),
-        None => (value, ""),
-    };
-    let whole_minutes = rest.chars().all(|c| c == '0' || c == ':');
+/// `-8`, `+00:00`, `05:30`, `5.5`: minutes, where the text is hours.
+fn offset_minutes(value: &str) -> Option<i32> {
+    let (hours, minutes) = value.split_once(':').unwrap_or((value, "0"));
+    let negative = hours.starts_with('-');
     let hours: f64 = hours.parse().ok()?;
-    (whole_minutes && hours.fract() == 0.0 && (-14.0..=14.0).contains(&hours)).then_some(hours as i32)
+    let minutes: f64 = minutes.split(':').next()?.parse().ok()?;
+    let total = hours * 60.0 + if negative { -minutes } else { minutes };
+    (total.fract() == 0.0 && (-840.0..=840.0).contains(&total)).then_some(total as i32)
 }
 
 /// `Etc/GMT-5` is five hours east: the database counts westwards, as POSIX does.
-fn fixed(hours: i32) -> Option<String> {
-    let name = match hours {
-        0 => "UTC".to_string(),
-        hours if (-12..=14).contains(&hours) => format!("Etc/GMT{:+}", -hours),
-        _ => return None,
-    };
+fn fixed(minutes: i32) -> Option<String> {
+    if minutes == 0 {
+        return Some("UTC".to_string());
+    }
+    if minutes % 60 != 0 {
+        let place = PLACES.iter().find(|(offset, _)| *offset == minutes)?;
+        return Some(place.1.name().to_string());
+    }
+    let name = format!("Etc/GMT{:+}", -minutes / 60);
     Tz::from_str(&name).ok().map(|tz| tz.name().to_string())
 }
 
@@ -53,10 +69,20 @@ mod tests {
 
     #[test]
     fn zones_are_found_in_any_case_and_by_offset() {
-        assert_eq!(canonical("europe/berlin").as_deref(), Some("Europe/Berlin"));
-        assert_eq!(canonical("+00:00").as_deref(), Some("UTC"));
-        assert_eq!(canonical("-8").as_deref(), Some("Etc/GMT+8"));
-        assert_eq!(canonical("5").as_deref(), Some("Etc/GMT-5"));
-        assert_eq!(canonical("Nowhere/Land"), None);
+        for (value, name) in [
+            ("europe/berlin", Some("Europe/Berlin")),
+            ("+00:00", Some("UTC")),
+            ("<+00>-00", Some("UTC")),
+            ("<+02>-02", Some("Etc/GMT-2")),
+            ("-8", Some("Etc/GMT+8")),
+            ("5", Some("Etc/GMT-5")),
+            ("+05:30", Some("Asia/Kolkata")),
+            ("-9:30", Some("Pacific/Marquesas")),
+            ("<+05:30>-05:30", Some("Asia/Kolkata")),
+            ("99", None),
+            ("Nowhere/Land", None),
+        ] {
+            assert_eq!(canonical(value).as_deref(), name, "{value}");
+        }
     }
 }
