@@ -1,7 +1,11 @@
 //! Tests of the whole system, and of the house rules its sources keep. The tests are in `tests/`; what they share
 //! is here.
 
+mod server;
+
 use std::path::{Path, PathBuf};
+
+pub use server::TestServer;
 
 /// The workspace's root folder.
 pub fn workspace_root() -> PathBuf {
