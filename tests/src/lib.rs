@@ -5,7 +5,7 @@ mod server;
 
 use std::path::{Path, PathBuf};
 
-pub use server::TestServer;
+pub use server::{TestServer, run};
 
 /// The workspace's root folder.
 pub fn workspace_root() -> PathBuf {

@@ -8,57 +8,54 @@ use highwater_server::pg::{Backends, Listener, ListenerConfig, Notifier, Users};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio_postgres::{Client, Config, Error, NoTls};
+use tokio_postgres::{Client, Config, Error, NoTls, SimpleQueryMessage};
 
 /// A server under test.
 pub struct TestServer {
+    running: Running,
+    users: Users,
+    folder: TempDir,
+}
+
+/// What goes with one start of the server.
+struct Running {
     address: SocketAddr,
-    stop: Option<oneshot::Sender<()>>,
+    stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
     database: Arc<Database>,
-    _folder: TempDir,
 }
 
 impl TestServer {
-    /// An empty server that believes everyone.
+    /// An empty server that believes everyone, with two workers.
     pub async fn start() -> TestServer {
-        TestServer::start_with(Users::default()).await
+        TestServer::start_with(Users::default(), 2).await
     }
 
-    /// An empty server with these users.
-    pub async fn start_with(users: Users) -> TestServer {
+    /// An empty server with these users and this many workers.
+    pub async fn start_with(users: Users, workers: usize) -> TestServer {
         let folder = tempfile::tempdir().expect("there is room for a folder");
-        let config = DatabaseConfig {
-            data_dir: folder.path().to_path_buf(),
-            workers: 2,
-        };
-        let database = Database::open(&config).await.expect("an empty folder opens");
-        let mut config = ListenerConfig::new(([127, 0, 0, 1], 0).into());
-        config.users = users;
-        let listener = Listener::bind(&config, Arc::clone(&database), Backends::new(), Notifier::new())
-            .await
-            .expect("some port is free");
-        let address = listener.local_address().expect("an open socket has an address");
-        let (stop, stopped) = oneshot::channel();
-        let serving = tokio::spawn(listener.serve(async {
-            // A dropped sender stops the server as well.
-            let _ = stopped.await;
-        }));
-        TestServer {
-            address,
-            stop: Some(stop),
-            serving,
-            database,
-            _folder: folder,
-        }
+        let running = Running::start(&folder, &users, workers).await;
+        TestServer { running, users, folder }
+    }
+
+    /// Stops it as Ctrl-C does, and starts it again over the same folder with this many workers. Connections end.
+    pub async fn restart(self, workers: usize) -> TestServer {
+        self.running.stop().await;
+        let running = Running::start(&self.folder, &self.users, workers).await;
+        TestServer { running, ..self }
+    }
+
+    /// Stops it as Ctrl-C does, and waits until it has.
+    pub async fn stop(self) {
+        self.running.stop().await;
     }
 
     /// How to connect, as `highwater` to the database `highwater`.
     pub fn config(&self) -> Config {
         let mut config = Config::new();
         config
-            .host(self.address.ip().to_string())
-            .port(self.address.port())
+            .host(self.running.address.ip().to_string())
+            .port(self.running.address.port())
             .user("highwater")
             .dbname("highwater");
         config
@@ -83,13 +80,59 @@ impl TestServer {
         });
         Ok(client)
     }
+}
 
-    /// Stops it as Ctrl-C does, and waits until it has.
-    pub async fn stop(mut self) {
-        if let Some(stop) = self.stop.take() {
-            let _ = stop.send(());
+impl Running {
+    async fn start(folder: &TempDir, users: &Users, workers: usize) -> Running {
+        let config = DatabaseConfig {
+            data_dir: folder.path().to_path_buf(),
+            workers,
+        };
+        let database = Database::open(&config).await.expect("a folder of our own opens");
+        let mut config = ListenerConfig::new(([127, 0, 0, 1], 0).into());
+        config.users = users.clone();
+        let listener = Listener::bind(&config, Arc::clone(&database), Backends::new(), Notifier::new())
+            .await
+            .expect("some port is free");
+        let address = listener.local_address().expect("an open socket has an address");
+        let (stop, stopped) = oneshot::channel();
+        let serving = tokio::spawn(listener.serve(async {
+            // A dropped sender stops the server as well.
+            let _ = stopped.await;
+        }));
+        Running {
+            address,
+            stop,
+            serving,
+            database,
         }
+    }
+
+    async fn stop(self) {
+        // A server that has ended by itself is found by the join.
+        let _ = self.stop.send(());
         self.serving.await.expect("serving does not panic");
         self.database.coordinator().stop().await;
+    }
+}
+
+/// Runs statements as text; answers the rows, `|` between columns, or the SQLSTATE alone.
+pub async fn run(client: &Client, sql: &str) -> Vec<String> {
+    match client.simple_query(sql).await {
+        Ok(messages) => messages
+            .iter()
+            .filter_map(|message| match message {
+                SimpleQueryMessage::Row(row) => {
+                    let values: Vec<&str> = (0..row.len()).map(|c| row.get(c).unwrap_or("null")).collect();
+                    Some(values.join("|"))
+                }
+                _ => None,
+            })
+            .collect(),
+        Err(error) => vec![
+            error
+                .code()
+                .map_or_else(|| error.to_string(), |code| code.code().to_string()),
+        ],
     }
 }

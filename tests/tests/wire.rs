@@ -28,7 +28,7 @@ async fn a_password_is_asked_for_and_checked() {
     let mut users = Users::default();
     users.declare("ada", Some(UserVerifier::of_password("correct horse")));
     users.declare("bob", None);
-    let server = TestServer::start_with(users).await;
+    let server = TestServer::start_with(users, 2).await;
     let login = |user: &'static str, password: &'static str| {
         let mut config = server.config();
         config.user(user).password(password);

@@ -32,8 +32,9 @@ impl Core {
                 done,
             } => {
                 let id = relation.id;
-                let table = TableState::new(relation, collection, watermark);
-                let made = self.tables.get(&id).map_or(Ok(()), |former| table.take_rows_of(former));
+                let mut table = TableState::new(relation, collection, watermark);
+                let taken = self.tables.get(&id).map_or(Ok(()), |former| table.take_rows_of(former));
+                let made = taken.and_then(|()| table.restore_watermark());
                 if made.is_ok() {
                     self.tables.insert(id, table);
                 }

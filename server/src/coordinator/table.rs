@@ -108,6 +108,23 @@ impl TableState {
         Ok(())
     }
 
+    /// Puts the watermark in force that the stored rows stand for: after a restart they were not seen one by one.
+    ///
+    /// # Errors
+    /// When the watermark's expression fails.
+    pub fn restore_watermark(&mut self) -> Result<(), SqlError> {
+        if self.watermark.is_none() {
+            return Ok(());
+        }
+        for rows in self.collection.rows(Epoch::MAX, None)? {
+            self.advance(&Delta::insert(rows))?;
+        }
+        if let Some(watermark) = &mut self.watermark {
+            watermark.in_force = watermark.next;
+        }
+        Ok(())
+    }
+
     /// Checks a delta against the rows there are, and applies it.
     ///
     /// # Errors
