@@ -65,6 +65,21 @@ impl Dialect for HighwaterDialect {
         window::parse_prefix(parser)
     }
 
+    /// `IS [NOT] DISTINCT FROM` binds as IS does; sqlparser would take all that follows for its right side, `AND` and
+    /// `OR` too.
+    fn parse_infix(&self, parser: &mut Parser, left: &Expr, _: u8) -> Option<Result<Expr, ParserError>> {
+        use Keyword::{DISTINCT, FROM, IS, NOT};
+        let make = if parser.parse_keywords(&[IS, DISTINCT, FROM]) {
+            Expr::IsDistinctFrom
+        } else if parser.parse_keywords(&[IS, NOT, DISTINCT, FROM]) {
+            Expr::IsNotDistinctFrom
+        } else {
+            return None;
+        };
+        let right = parser.parse_subexpr(self.prec_value(Precedence::Is));
+        Some(right.map(|right| make(Box::new(left.clone()), Box::new(right))))
+    }
+
     /// Words for which a failed special form is an error at once. `Source` has already made plain names of those
     /// that are not followed by a parenthesis.
     fn is_reserved_for_identifier(&self, keyword: Keyword) -> bool {

@@ -3,7 +3,7 @@
 use highwater_parser::{
     CopyFormat, FetchCount, ObjectKind, Parsed, Statement, WindowInput, asof_condition, fold, parse, window_call,
 };
-use sqlparser::ast::{SetExpr, TableFactor};
+use sqlparser::ast::{Expr, SetExpr, TableFactor};
 
 fn one(sql: &str) -> Statement {
     let mut all = parse(sql).unwrap_or_else(|e| panic!("{sql}: {e} at {:?}", e.position()));
@@ -611,6 +611,25 @@ fn words_that_are_only_sometimes_special_stay_names() {
         "select 'f'::\"char\", 'x'::pg_catalog.regclass, a operator(pg_catalog.~) '^x' collate pg_catalog.default",
     ] {
         one(sql);
+    }
+}
+
+#[test]
+fn is_distinct_from_binds_more_tightly_than_and_and_or() {
+    for (distinct, operator) in [("IS DISTINCT FROM", "OR"), ("IS NOT DISTINCT FROM", "AND")] {
+        let Statement::Query(query) = one(&format!("SELECT 1 WHERE a {distinct} b + 1 {operator} c {distinct} d"))
+        else {
+            panic!("a query")
+        };
+        let SetExpr::Select(select) = *query.body else {
+            panic!("a select")
+        };
+        let Some(Expr::BinaryOp { left, op, right }) = select.selection else {
+            panic!("two conditions")
+        };
+        assert_eq!(op.to_string(), operator);
+        assert_eq!(left.to_string(), format!("a {distinct} b + 1"));
+        assert_eq!(right.to_string(), format!("c {distinct} d"));
     }
 }
 
