@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let declared = columns.iter().filter_map(|c| c.split_once(':'));
     let declared: Vec<(String, SqlType)> = declared.map(|(name, t)| (name.to_string(), sql_type(t))).collect();
     let columns = if declared.is_empty() {
-        default_columns(&connector, &options).ok_or("which columns?")?
+        default_columns(&connector, &options)?.ok_or("which columns?")?
     } else {
         declared
     };

@@ -16,6 +16,9 @@ pub trait Connector: Send {
     /// When the outside world refuses.
     fn partitions(&mut self) -> Result<Vec<PartitionId>, ConnectorError>;
 
+    /// Whether there may be more partitions later.
+    fn may_grow(&self) -> bool;
+
     /// Reads a partition from an offset on; with `until`, no record at or past that offset, then
     /// [`ReadStep::End`], and as fast as it goes whatever the declared rate.
     ///
@@ -34,8 +37,12 @@ pub trait PartitionReader: Send {
     /// The next rows, up to about `max_rows`.
     ///
     /// # Errors
-    /// When the partition as a whole cannot be read on. A record that cannot be read is a [`DeadLetter`] instead.
+    /// When the partition as a whole cannot be read on. A record that cannot be read is a [`DeadLetter`] instead. No
+    /// record is lost by it: if the error [may pass](ConnectorError::may_pass), the same reader can be asked again.
     fn read(&mut self, max_rows: usize) -> Result<ReadStep, ConnectorError>;
+
+    /// Where the partition ends by now, as far as is known: the offset that a reader comes to when it has read all.
+    fn end(&self) -> Option<Offset>;
 }
 
 /// What a reader has to say.
@@ -73,6 +80,22 @@ pub struct DeadLetter {
     pub reason: String,
     /// The record, as far as it is text; long ones are cut.
     pub payload: String,
+}
+
+impl DeadLetter {
+    /// Characters of a payload that are kept.
+    pub const PAYLOAD_CHARS_MAX: usize = 4096;
+
+    /// A dead letter; a long payload is cut.
+    pub fn new(partition: &PartitionId, offset: Offset, reason: String, payload: &str) -> DeadLetter {
+        let end = payload.char_indices().nth(Self::PAYLOAD_CHARS_MAX);
+        DeadLetter {
+            partition: partition.clone(),
+            offset,
+            reason,
+            payload: payload[..end.map_or(payload.len(), |(at, _)| at)].to_string(),
+        }
+    }
 }
 
 /// A partition's name. Cheap to copy.

@@ -27,6 +27,8 @@ pub enum ConnectorError {
         option: String,
         /// The known option that comes nearest.
         nearest: Option<String>,
+        /// Every option there is.
+        known: Vec<String>,
     },
     /// An option is needed.
     #[error("connector {connector} needs option {option:?}")]
@@ -128,6 +130,12 @@ pub enum ConnectorError {
         /// Where reading was to go on.
         offset: u64,
     },
+    /// Another file has taken the place of one that is followed.
+    #[error("{path:?} is another file now")]
+    Replaced {
+        /// Which file.
+        path: String,
+    },
     /// A file's header line, or a Parquet file's schema, lacks a declared column.
     #[error("{path:?} has no column {column:?}")]
     MissingFileColumn {
@@ -162,6 +170,32 @@ pub enum ConnectorError {
     Arrow(#[from] ArrowError),
 }
 
+impl ConnectorError {
+    /// Whether it may be gone when the same is tried again later: what the world outside may mend by itself.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            ConnectorError::NoFile { .. } | ConnectorError::Io { .. } => true,
+            ConnectorError::UnknownConnector { .. }
+            | ConnectorError::UnknownOption { .. }
+            | ConnectorError::MissingOption { .. }
+            | ConnectorError::InvalidOption { .. }
+            | ConnectorError::DuplicateOption { .. }
+            | ConnectorError::UnknownColumn { .. }
+            | ConnectorError::NoColumns { .. }
+            | ConnectorError::ColumnType { .. }
+            | ConnectorError::Include { .. }
+            | ConnectorError::Format { .. }
+            | ConnectorError::Truncated { .. }
+            | ConnectorError::Replaced { .. }
+            | ConnectorError::MissingFileColumn { .. }
+            | ConnectorError::Parquet { .. }
+            | ConnectorError::UnknownPartition { .. }
+            | ConnectorError::Values(_)
+            | ConnectorError::Arrow(_) => false,
+        }
+    }
+}
+
 fn of_table(table: &Option<&'static str>) -> String {
     table.map_or(String::new(), |table| format!(" in table {table}"))
 }
@@ -181,7 +215,10 @@ impl From<ConnectorError> for SqlError {
                 let hint = did_you_mean(nearest).unwrap_or_else(|| format!("There are: {known}."));
                 (SqlState::INVALID_PARAMETER_VALUE, Some(hint))
             }
-            ConnectorError::UnknownOption { nearest, .. } => (SqlState::INVALID_PARAMETER_VALUE, did_you_mean(nearest)),
+            ConnectorError::UnknownOption { nearest, known, .. } => {
+                let hint = did_you_mean(nearest).unwrap_or_else(|| format!("It has: {}.", known.join(", ")));
+                (SqlState::INVALID_PARAMETER_VALUE, Some(hint))
+            }
             ConnectorError::MissingOption { hint, .. } => (SqlState::INVALID_PARAMETER_VALUE, Some(hint.to_string())),
             ConnectorError::InvalidOption { expected, .. } => (SqlState::INVALID_PARAMETER_VALUE, Some(expected)),
             ConnectorError::DuplicateOption { .. } => (SqlState::SYNTAX_ERROR, Some("Give one of them.".to_string())),
@@ -203,7 +240,7 @@ impl From<ConnectorError> for SqlError {
                 (SqlState::UNDEFINED_FILE, None)
             }
             ConnectorError::Io { .. } => (SqlState::IO_ERROR, None),
-            ConnectorError::Truncated { .. } => (
+            ConnectorError::Truncated { .. } | ConnectorError::Replaced { .. } => (
                 SqlState::IO_ERROR,
                 Some("A file that is read may only grow; give new rows a file of their own.".to_string()),
             ),

@@ -37,7 +37,7 @@ pub use error::ConnectorError;
 pub use spec::{Include, SourceColumn, SourceSpec};
 
 /// The names that `connector = '...'` knows.
-pub const CONNECTORS: [&str; 3] = ["datagen", "file", "nexmark"];
+pub const CONNECTORS: [&str; 3] = [datagen::NAME, file::NAME, nexmark::NAME];
 
 /// Checks all that a source's declaration says, and makes its connector. Opens nothing yet.
 ///
@@ -53,9 +53,9 @@ pub fn connect(spec: &SourceSpec) -> Result<Box<dyn Connector>, ConnectorError> 
 /// As [`connect`].
 pub fn connect_with(spec: &SourceSpec, clock: Arc<dyn Clock>) -> Result<Box<dyn Connector>, ConnectorError> {
     match spec.connector.as_str() {
-        "nexmark" => Ok(Box::new(nexmark::NexmarkConnector::try_new(spec, clock)?)),
-        "datagen" => Ok(Box::new(datagen::DatagenConnector::try_new(spec, clock)?)),
-        "file" => Ok(Box::new(file::FileConnector::try_new(spec, clock)?)),
+        nexmark::NAME => Ok(Box::new(nexmark::NexmarkConnector::try_new(spec, clock)?)),
+        datagen::NAME => Ok(Box::new(datagen::DatagenConnector::try_new(spec, clock)?)),
+        file::NAME => Ok(Box::new(file::FileConnector::try_new(spec, clock)?)),
         other => Err(ConnectorError::UnknownConnector {
             connector: other.to_string(),
             nearest: options::nearest(other, CONNECTORS),
@@ -63,11 +63,24 @@ pub fn connect_with(spec: &SourceSpec, clock: Arc<dyn Clock>) -> Result<Box<dyn 
     }
 }
 
-/// The columns of a source that declares none, for a connector that knows what it brings.
-pub fn default_columns(connector: &str, options: &BTreeMap<String, String>) -> Option<Vec<(String, SqlType)>> {
+/// Adds the options that a source's name stands for: a Nexmark source called `bid` is one of bids.
+pub fn add_implied_options(connector: &str, source: &str, options: &mut BTreeMap<String, String>) {
+    if connector == nexmark::NAME {
+        nexmark::add_table(source, options);
+    }
+}
+
+/// The columns of a source that declares none; `None` for a connector that does not know what it brings.
+///
+/// # Errors
+/// When the options do not say it well, or what they name cannot be looked at.
+pub fn default_columns(
+    connector: &str,
+    options: &BTreeMap<String, String>,
+) -> Result<Option<Vec<(String, SqlType)>>, ConnectorError> {
     match connector {
-        "nexmark" => nexmark::default_columns(options),
-        "file" => file::default_columns(options),
-        _ => None,
+        nexmark::NAME => nexmark::default_columns(options).map(Some),
+        file::NAME => file::default_columns(options),
+        _ => Ok(None),
     }
 }

@@ -163,11 +163,14 @@ impl Options {
         let Some((name, (option, _))) = left.into_iter().next() else {
             return Ok(());
         };
-        let known = self.known.into_inner();
+        let mut known = self.known.into_inner();
+        known.sort();
+        known.dedup();
         Err(ConnectorError::UnknownOption {
             connector: self.connector,
             option,
             nearest: nearest(&name, known.iter().map(String::as_str)),
+            known,
         })
     }
 

@@ -149,8 +149,8 @@ impl Runtime {
     }
 
     /// See [`RuntimeHandle::history`].
-    pub fn history(&self, view: RelationId, input: RelationId, delta: Delta) {
-        self.handle.history(view, input, delta);
+    pub fn history(&self, view: RelationId, input: RelationId, delta: Delta) -> bool {
+        self.handle.history(view, input, delta)
     }
 
     /// See [`RuntimeHandle::history_done`].
@@ -217,11 +217,11 @@ impl Drop for Runtime {
 
 impl RuntimeHandle {
     /// Gives a view rows that one of its inputs had at the epoch of creation. Waits while the view has many to take
-    /// in; not any more once it has failed or was dropped.
-    pub fn history(&self, view: RelationId, input: RelationId, delta: Delta) {
+    /// in. Answers whether it takes any: not any more once it has failed or was dropped.
+    pub fn history(&self, view: RelationId, input: RelationId, delta: Delta) -> bool {
         self.send_history(view, input, delta.num_rows(), |handle, send| {
             handle.spread(delta, |worker, part| send(worker, Changes::Rows(part)));
-        });
+        })
     }
 
     /// Gives a view the faults that one of its inputs had at the epoch of creation.
@@ -242,16 +242,19 @@ impl RuntimeHandle {
         input: RelationId,
         count: usize,
         share: impl FnOnce(&RuntimeHandle, &mut dyn FnMut(usize, Changes)),
-    ) {
+    ) -> bool {
         let Some(gauge) = self.gauges().get(&view).cloned() else {
-            return;
+            return false;
         };
-        if count == 0 || !gauge.wait_and_add(count) {
-            return;
+        if !gauge.wait_and_add(count) {
+            return false;
         }
-        share(self, &mut |worker, changes| {
-            self.to_one(worker, Command::History { view, input, changes })
-        });
+        if count > 0 {
+            share(self, &mut |worker, changes| {
+                self.to_one(worker, Command::History { view, input, changes })
+            });
+        }
+        true
     }
 
     /// Cuts a delta into parts and deals them out.

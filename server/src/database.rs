@@ -184,6 +184,9 @@ impl Database {
     /// # Errors
     /// When the coordinator refuses it, or it cannot be made durable; then nothing exists.
     pub async fn create(&self, new: NewRelation, extra: Vec<Relation>) -> Result<(), SqlError> {
+        if let NewRelation::Source { spec, .. } = &new {
+            check_source(spec.clone()).await?;
+        }
         let relation = new.relation().clone();
         let mut catalog = self.world().catalog.with_relation(relation.as_ref().clone());
         for index in &extra {
@@ -297,7 +300,7 @@ impl Database {
             match &relation.kind {
                 RelationKind::Table { .. } => {
                     let collection = Arc::clone(&self.world().collections[&relation.id]);
-                    let watermark = watermark_projection(&context, relation)?;
+                    let watermark = completion(&context, relation)?;
                     let relation = Arc::clone(relation);
                     self.coordinator
                         .request(|done| Command::CreateTable {
@@ -394,7 +397,7 @@ impl NewRelation {
     /// # Errors
     /// When the watermark's expression cannot be planned.
     pub fn table(context: &PlanContext, relation: &Arc<Relation>) -> Result<NewRelation, SqlError> {
-        let watermark = watermark_projection(context, relation)?;
+        let watermark = completion(context, relation)?;
         Ok(NewRelation::Table {
             relation: Arc::clone(relation),
             watermark,
@@ -413,9 +416,9 @@ impl NewRelation {
             ));
         };
         let spec = crate::stored_catalog::source_spec(relation, config);
-        let projection = watermark_projection(context, relation)?;
+        let projection = completion(context, relation)?;
         let time_column = relation.watermark.as_ref().map(|w| w.column);
-        let shape = Arc::new(RowShape::new(relation.arrow_schema(), projection, time_column));
+        let shape = Arc::new(RowShape::new(relation, projection, time_column));
         Ok(NewRelation::Source {
             relation: Arc::clone(relation),
             spec,
@@ -424,13 +427,20 @@ impl NewRelation {
     }
 }
 
-fn watermark_projection(context: &PlanContext, relation: &Relation) -> Result<Option<Projection>, SqlError> {
-    let plan = highwater_planner::watermark_plan(context, relation)?;
+fn completion(context: &PlanContext, relation: &Relation) -> Result<Option<Projection>, SqlError> {
+    let plan = highwater_planner::completion_plan(context, relation)?;
     Ok(plan.map(|plan| Projection::try_new(&plan)).transpose()?)
 }
 
 fn table_collection(relation: &Relation) -> Arc<Collection> {
     Collection::new(relation.arrow_schema(), relation.key.clone(), 1)
+}
+
+/// Has the connector check a declaration. It may look at files, which takes its time: others are served meanwhile.
+async fn check_source(spec: highwater_connectors::SourceSpec) -> Result<(), SqlError> {
+    let checked = tokio::task::spawn_blocking(move || highwater_connectors::connect(&spec).map(|_| ())).await;
+    checked.map_err(|error| SqlError::new(SqlState::INTERNAL_ERROR, error.to_string()))??;
+    Ok(())
 }
 
 /// Applies the log to the tables' collections; answers the newest epoch in it.

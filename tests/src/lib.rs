@@ -1,10 +1,12 @@
 //! Tests of the whole system, and of the house rules its sources keep. The tests are in `tests/`; what they share
 //! is here.
 
+mod postgres;
 mod server;
 
 use std::path::{Path, PathBuf};
 
+pub use postgres::Postgres;
 pub use server::{TestServer, run};
 
 /// The workspace's root folder.

@@ -36,7 +36,8 @@ use crate::{
     Clock, Connector, ConnectorError, Offset, PartitionId, PartitionReader, ReadStep, SourceBatch, SourceSpec,
 };
 
-const NAME: &str = "datagen";
+/// What `connector = '...'` calls it.
+pub(crate) const NAME: &str = "datagen";
 /// 2015-07-15 00:00:00: fixed, so that rows can be made again.
 const DEFAULT_START_US: i64 = 1_436_918_400_000_000;
 /// Between two rows' times when there is no rate.
@@ -92,6 +93,10 @@ impl DatagenConnector {
 impl Connector for DatagenConnector {
     fn partitions(&mut self) -> Result<Vec<PartitionId>, ConnectorError> {
         Ok((0..self.partitions).map(|p| PartitionId::new(&p.to_string())).collect())
+    }
+
+    fn may_grow(&self) -> bool {
+        false
     }
 
     fn open(
@@ -153,6 +158,11 @@ impl PartitionReader for DatagenReader {
             next: Offset(self.next),
             dead: Vec::new(),
         }))
+    }
+
+    fn end(&self) -> Option<Offset> {
+        let end = self.end.min(self.pace.due());
+        (end != u64::MAX).then_some(Offset(end))
     }
 }
 

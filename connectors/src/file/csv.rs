@@ -1,9 +1,11 @@
 //! CSV, as PostgreSQL's COPY reads it: a quoted value is never NULL, an unquoted one is when it is the NULL text.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use highwater_types::SqlType;
+use memchr::memchr2;
 
 use super::lines::{Lines, Quotes};
 use super::text::{Parser, Row};
@@ -21,14 +23,21 @@ pub(super) struct CsvShape {
     null: String,
 }
 
+/// One value of a record.
+enum Value<'a> {
+    /// A part of the record as it is.
+    Plain(Range<usize>),
+    /// What was quoted, without the quotes.
+    Quoted(&'a str),
+}
+
 /// Reads the records of one file.
 #[derive(Debug)]
 pub(super) struct CsvParser {
     shape: Arc<CsvShape>,
     path: PathBuf,
-    /// For each value of a record, the column it goes to. Found out when the first record is there, since a file that
-    /// is followed may not have its header yet when it is opened.
-    places: Option<Vec<Option<usize>>>,
+    /// For each value of a record, the column it goes to.
+    places: Vec<Option<usize>>,
     /// Reused: one value without its quotes.
     value: String,
 }
@@ -71,8 +80,14 @@ impl CsvShape {
         let mut titles = Vec::new();
         let mut value = String::new();
         // A header that is not well formed lacks columns, which says it well enough.
-        self.split(&text, &mut value, |title, _| titles.push(title.trim().to_string()))
-            .ok();
+        self.split(&text, &mut value, |title| {
+            let title = match title {
+                Value::Plain(part) => &text[part],
+                Value::Quoted(title) => title,
+            };
+            titles.push(title.trim().to_string());
+        })
+        .ok();
         for name in &self.names {
             if !titles.iter().any(|title| matches(title, name)) {
                 return Err(ConnectorError::MissingFileColumn {
@@ -86,17 +101,17 @@ impl CsvShape {
         Ok(titles.iter().map(place).collect())
     }
 
-    /// Calls `take` with each value and whether it was quoted.
-    fn split(&self, record: &str, value: &mut String, mut take: impl FnMut(&str, bool)) -> Result<(), String> {
+    /// Calls `take` with each value.
+    fn split(&self, record: &str, value: &mut String, mut take: impl FnMut(Value<'_>)) -> Result<(), String> {
         let bytes = record.as_bytes();
-        let Quotes { quote, escape } = self.quotes;
+        let quote = self.quotes.quote;
         let mut at = 0;
         loop {
-            let plain = bytes[at..].iter().position(|b| *b == self.delimiter || *b == quote);
+            let plain = memchr2(self.delimiter, quote, &bytes[at..]);
             let stop = plain.map_or(bytes.len(), |p| at + p);
             if bytes.get(stop) != Some(&quote) {
                 // The common case: no quotes in the value.
-                take(&record[at..stop], false);
+                take(Value::Plain(at..stop));
                 if stop == bytes.len() {
                     return Ok(());
                 }
@@ -105,8 +120,7 @@ impl CsvShape {
             }
             value.clear();
             at = self.quoted(record, at, value)?;
-            debug_assert!(quote.is_ascii() && escape.is_ascii(), "options are single bytes");
-            take(value, true);
+            take(Value::Quoted(value));
             if at == bytes.len() {
                 return Ok(());
             }
@@ -158,7 +172,7 @@ impl CsvParser {
         CsvParser {
             shape,
             path: path.to_path_buf(),
-            places: None,
+            places: Vec::new(),
             value: String::new(),
         }
     }
@@ -173,24 +187,25 @@ impl Parser for CsvParser {
         &self.shape.types
     }
 
-    fn is_header(&self, offset: u64) -> bool {
-        offset == 0 && self.shape.has_header
+    fn begin(&mut self) -> Result<bool, ConnectorError> {
+        self.places = self.shape.places(&self.path)?;
+        Ok(self.shape.has_header)
     }
 
     fn parse(&mut self, record: &str, row: &mut Row<'_>) -> Result<(), String> {
-        let places = match &mut self.places {
-            Some(places) => places,
-            unknown => unknown.insert(self.shape.places(&self.path).map_err(|error| error.to_string())?),
-        };
+        let CsvParser {
+            shape, places, value, ..
+        } = self;
         let mut count = 0;
-        let null = &self.shape.null;
-        self.shape.split(record, &mut self.value, |value, is_quoted| {
+        shape.split(record, value, |value| {
             let place = places.get(count).copied().flatten();
             count += 1;
-            if let Some(column) = place
-                && (is_quoted || value != null)
-            {
-                row.set(column, value);
+            match (place, value) {
+                (None, _) => {}
+                (Some(column), Value::Plain(part)) if record[part.clone()] != shape.null => row.set_part(column, part),
+                // Columns that are not set are NULL.
+                (Some(_), Value::Plain(_)) => {}
+                (Some(column), Value::Quoted(text)) => row.set(column, text),
             }
         })?;
         if count == places.len() {

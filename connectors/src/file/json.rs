@@ -1,15 +1,17 @@
-//! JSON lines: an object a record.
+//! JSON lines: an object a record. An object is read in one pass over its text: values of declared columns are handed
+//! on as parts of it, the rest is checked and passed over.
 
 use std::collections::HashMap;
-use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use highwater_types::SqlType;
-use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
-use serde_json::Value;
+use highwater_types::text::json::{Json, check_json};
 
+use super::json_scan::Scan;
 use super::lines::Quotes;
 use super::text::{Parser, Row};
+use crate::ConnectorError;
 
 /// What was declared.
 #[derive(Debug)]
@@ -23,6 +25,8 @@ pub(super) struct JsonShape {
 #[derive(Debug)]
 pub(super) struct JsonParser {
     shape: Arc<JsonShape>,
+    /// The keys of the last record, in order, and their columns: records of one file are mostly alike.
+    keys: Vec<(String, Option<usize>)>,
 }
 
 impl JsonShape {
@@ -43,7 +47,47 @@ impl JsonShape {
 
 impl JsonParser {
     pub(super) fn new(shape: Arc<JsonShape>) -> JsonParser {
-        JsonParser { shape }
+        JsonParser {
+            shape,
+            keys: Vec::new(),
+        }
+    }
+
+    /// The column of the record's `number`th key.
+    fn place(&mut self, number: usize, key: &str) -> Option<usize> {
+        if let Some((known, place)) = self.keys.get(number)
+            && known == key
+        {
+            return *place;
+        }
+        let place = self.shape.place(key);
+        self.keys.truncate(number);
+        self.keys.push((key.to_string(), place));
+        place
+    }
+
+    /// Takes an object's values into the row; `None` when it is none.
+    fn object(&mut self, record: &str, row: &mut Row<'_>) -> Option<()> {
+        let mut scan = Scan::new(record);
+        scan.expect(b'{')?;
+        let mut number = 0;
+        while !scan.eat(b'}') {
+            if number > 0 {
+                scan.expect(b',')?;
+            }
+            let key = scan.string()?;
+            let place = match plain_string(record, &key) {
+                Some(part) => self.place(number, &record[part]),
+                None => self.place(number, &unescaped(&record[key])?),
+            };
+            number += 1;
+            scan.expect(b':')?;
+            let value = scan.value()?;
+            if let Some(column) = place {
+                set(row, column, &self.shape.types[column], record, value)?;
+            }
+        }
+        scan.at_end().then_some(())
     }
 }
 
@@ -56,83 +100,68 @@ impl Parser for JsonParser {
         &self.shape.types
     }
 
-    fn is_header(&self, _offset: u64) -> bool {
-        false
+    fn begin(&mut self) -> Result<bool, ConnectorError> {
+        Ok(false)
     }
 
     fn parse(&mut self, record: &str, row: &mut Row<'_>) -> Result<(), String> {
-        let mut source = serde_json::Deserializer::from_str(record);
-        let object = Object {
-            shape: &self.shape,
-            row,
-        };
-        object
-            .deserialize(&mut source)
-            .and_then(|()| source.end())
-            .map_err(|error| format!("invalid JSON: {error}"))
+        self.object(record, row).ok_or_else(|| match check_json(record) {
+            Ok(()) => match Json::parse(record) {
+                Ok(_) => "the record is not a JSON object".to_string(),
+                Err(error) => error.message,
+            },
+            Err(error) => format!("{}: {}", error.message, error.detail.unwrap_or_default()),
+        })
     }
 }
 
-/// Takes an object's values into a row as they are read; keys without a column are passed over unread.
-struct Object<'a, 'b> {
-    shape: &'a JsonShape,
-    row: &'a mut Row<'b>,
-}
-
-impl<'de> DeserializeSeed<'de> for Object<'_, '_> {
-    type Value = ();
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
+/// Sets a column to the text from which its type reads this value.
+fn set(row: &mut Row<'_>, column: usize, sql_type: &SqlType, record: &str, value: Range<usize>) -> Option<()> {
+    let text = &record[value.clone()];
+    match (text.as_bytes()[0], sql_type) {
+        (b'n', _) => row.set_null(column),
+        (b'"', SqlType::Json | SqlType::Jsonb) => row.set_part(column, value),
+        (b'"', _) => match plain_string(record, &value) {
+            Some(part) => row.set_part(column, part),
+            None => row.set(column, &unescaped(text)?),
+        },
+        (b'[', SqlType::Array(element)) => match Json::parse(text).ok()? {
+            Json::Array(items) => row.set(column, &array_text(&items, element)),
+            _ => row.set_part(column, value),
+        },
+        _ => row.set_part(column, value),
     }
+    Some(())
 }
 
-impl<'de> Visitor<'de> for Object<'_, '_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
-            let Some(column) = self.shape.place(&key) else {
-                map.next_value::<IgnoredAny>()?;
-                continue;
-            };
-            match map.next_value::<Value>()? {
-                Value::Null => self.row.set_null(column),
-                Value::String(text) if !is_json(&self.shape.types[column]) => self.row.set(column, &text),
-                value => self.row.set(column, &text_of(&value, &self.shape.types[column])),
-            }
-        }
-        Ok(())
-    }
+/// The part between a string's quotes, when there are no escapes in it.
+fn plain_string(record: &str, quoted: &Range<usize>) -> Option<Range<usize>> {
+    let inside = quoted.start + 1..quoted.end - 1;
+    memchr::memchr(b'\\', record[inside.clone()].as_bytes())
+        .is_none()
+        .then_some(inside)
 }
 
-fn is_json(sql_type: &SqlType) -> bool {
-    matches!(sql_type, SqlType::Json | SqlType::Jsonb)
-}
-
-/// The text from which a type reads this value.
-fn text_of(value: &Value, sql_type: &SqlType) -> String {
-    match (value, sql_type) {
-        (Value::Array(items), SqlType::Array(element)) => array_text(items, element),
-        (Value::String(text), other) if !is_json(other) => text.clone(),
-        _ => value.to_string(),
+/// A string without its quotes and escapes; `None` when it is none, or no text can hold it.
+fn unescaped(quoted: &str) -> Option<String> {
+    match Json::parse(quoted) {
+        Ok(Json::String(text)) => Some(text),
+        _ => None,
     }
 }
 
 /// An array as PostgreSQL writes it.
-fn array_text(items: &[Value], element: &SqlType) -> String {
+fn array_text(items: &[Json], element: &SqlType) -> String {
     let quoted = |text: String| format!("\"{}\"", text.replace('\\', r"\\").replace('"', "\\\""));
     let words: Vec<String> = items
         .iter()
-        .map(|item| match item {
-            Value::Null => "NULL".to_string(),
+        .map(|item| match (item, element) {
+            (Json::Null, _) => "NULL".to_string(),
+            (_, SqlType::Json | SqlType::Jsonb) => quoted(item.to_string()),
+            (Json::String(text), _) => quoted(text.clone()),
             // The literal of an array in an array is one of all its dimensions.
-            Value::Array(inner) if !is_json(element) => array_text(inner, element),
-            _ => quoted(text_of(item, element)),
+            (Json::Array(inner), _) => array_text(inner, element),
+            (Json::Bool(_) | Json::Number(_) | Json::Object(_), _) => quoted(item.to_string()),
         })
         .collect();
     format!("{{{}}}", words.join(","))

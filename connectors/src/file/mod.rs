@@ -21,6 +21,7 @@
 mod csv;
 mod discover;
 mod json;
+mod json_scan;
 mod lines;
 mod parquet;
 #[cfg(test)]
@@ -42,7 +43,8 @@ use crate::columns::ColumnPlan;
 use crate::options::Options;
 use crate::{Clock, Connector, ConnectorError, Offset, PartitionId, PartitionReader, SourceSpec};
 
-const NAME: &str = "file";
+/// What `connector = '...'` calls it.
+pub(crate) const NAME: &str = "file";
 const ENCODINGS: [&str; 3] = ["CSV", "JSON", "PARQUET"];
 
 /// A declared file source.
@@ -115,6 +117,10 @@ impl Connector for FileConnector {
         Ok(self.files.found().to_vec())
     }
 
+    fn may_grow(&self) -> bool {
+        self.follow
+    }
+
     fn open(
         &self,
         partition: &PartitionId,
@@ -142,18 +148,21 @@ impl Connector for FileConnector {
     }
 }
 
-/// The columns that a Parquet file brings by itself.
-pub(crate) fn default_columns(options: &BTreeMap<String, String>) -> Option<Vec<(String, SqlType)>> {
-    let path = options.get("path")?;
-    let is_parquet = extension(path) == Some("PARQUET");
-    let named = options
-        .get("format")
-        .is_some_and(|format| format.eq_ignore_ascii_case("parquet"));
-    if !is_parquet && !named {
-        return None;
+/// The columns that a Parquet file brings by itself; `None` when the source is not of such files.
+pub(crate) fn default_columns(
+    options: &BTreeMap<String, String>,
+) -> Result<Option<Vec<(String, SqlType)>>, ConnectorError> {
+    let Some(path) = options.get("path") else {
+        return Ok(None);
+    };
+    let named = options.get("format").map(|format| format.to_ascii_uppercase());
+    if named.as_deref().or_else(|| extension(path)) != Some("PARQUET") {
+        return Ok(None);
     }
-    let first = discover::find(path).ok()?.into_iter().next()?;
-    parquet::columns_of(Path::new(&first)).ok()
+    match discover::find(path)?.first() {
+        Some(first) => parquet::columns_of(Path::new(first)).map(Some),
+        None => Err(ConnectorError::NoFile { path: path.clone() }),
+    }
 }
 
 /// Options of WITH and those after ENCODE: which is which is for nobody to remember.

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
-use arrow::compute::{can_cast_types, cast, filter_record_batch};
-use arrow::datatypes::{DataType, Schema};
+use arrow::compute::{cast, filter_record_batch};
+use arrow::datatypes::{DataType, Field, Schema};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use highwater_types::SqlType;
 use highwater_types::text::{TextSettings, parse_column};
@@ -37,6 +37,8 @@ pub(super) struct ParquetReader {
     columns: Arc<ColumnPlan>,
     partition: PartitionId,
     next: u64,
+    /// Rows in the file.
+    row_count: u64,
     /// Rows decoded and not yet handed out.
     pending: Option<RecordBatch>,
 }
@@ -62,6 +64,7 @@ impl ParquetShape {
         let path = Path::new(partition.as_str());
         let builder = open(path)?;
         let found = self.find(path, builder.schema())?;
+        let row_count = builder.metadata().file_metadata().num_rows().unsigned_abs();
         let mut roots = found.clone();
         roots.sort_unstable();
         roots.dedup();
@@ -80,6 +83,7 @@ impl ParquetShape {
             columns,
             partition: partition.clone(),
             next: from.0,
+            row_count,
             pending: None,
         })
     }
@@ -99,11 +103,11 @@ impl ParquetShape {
                 });
             };
             let stored = fields[place].data_type();
-            if !is_text(stored) && !can_cast_types(stored, &sql_type.to_arrow()) {
+            if !fits(stored, sql_type) {
                 return Err(ConnectorError::ColumnType {
                     column: name.clone(),
                     declared: sql_type.clone(),
-                    expected: format!("The file has it as {}.", SqlType::of_field(&fields[place])),
+                    expected: format!("The file has it as {}.", plain_type(&fields[place])),
                 });
             }
             found.push(place);
@@ -115,18 +119,73 @@ impl ParquetShape {
 /// A file's columns and their types.
 pub(super) fn columns_of(path: &Path) -> Result<Vec<(String, SqlType)>, ConnectorError> {
     let builder = open(path)?;
-    let fields = builder.schema().fields().iter();
-    Ok(fields
-        .map(|f| (f.name().to_ascii_lowercase(), plain_type(f.data_type(), f)))
-        .collect())
+    let column = |field: &Arc<Field>| {
+        let (name, sql_type) = (field.name().to_ascii_lowercase(), plain_type(field));
+        if fits(field.data_type(), &sql_type) {
+            return Ok((name, sql_type));
+        }
+        Err(ConnectorError::ColumnType {
+            column: name,
+            declared: sql_type,
+            expected: "Declare the columns that are to be read, without this one.".to_string(),
+        })
+    };
+    builder.schema().fields().iter().map(column).collect()
 }
 
-/// Text in a file is text, however wide its offsets are.
-fn plain_type(data_type: &DataType, field: &arrow::datatypes::Field) -> SqlType {
-    if is_text(data_type) {
+/// The type that a stored column has when none is declared.
+fn plain_type(field: &Field) -> SqlType {
+    match field.data_type() {
+        // Text in a file is text, however wide its offsets are.
+        stored if is_text(stored) => SqlType::Text,
+        DataType::UInt32 => SqlType::Int8,
+        _ => SqlType::of_field(field),
+    }
+}
+
+/// Whether a stored column can be read as this type: text as anything, all else as what PostgreSQL would let be
+/// assigned without a loss that nobody is told of. A single value that is too large is a dead letter.
+fn fits(stored: &DataType, declared: &SqlType) -> bool {
+    let is_date = matches!(stored, DataType::Date32 | DataType::Date64);
+    match declared {
+        _ if is_text(stored) => true,
+        SqlType::Bool => *stored == DataType::Boolean,
+        SqlType::Int2 | SqlType::Int4 | SqlType::Int8 | SqlType::Oid => stored.is_integer(),
+        SqlType::Float4 | SqlType::Float8 | SqlType::Numeric(_) => stored.is_numeric(),
+        SqlType::Date => is_date,
+        SqlType::Time => matches!(stored, DataType::Time32(_) | DataType::Time64(_)),
+        SqlType::Timestamp | SqlType::Timestamptz => is_date || matches!(stored, DataType::Timestamp(_, _)),
+        SqlType::Interval => matches!(stored, DataType::Interval(_)),
+        SqlType::Bytea => matches!(
+            stored,
+            DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_)
+        ),
+        SqlType::Uuid => *stored == DataType::FixedSizeBinary(16),
+        SqlType::Array(element) => match stored {
+            DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+                !is_text(item.data_type()) && fits(item.data_type(), element)
+                    || is_text(item.data_type()) && **element == SqlType::Text
+            }
+            _ => false,
+        },
         SqlType::Text
-    } else {
-        SqlType::of_field(field)
+        | SqlType::Varchar(_)
+        | SqlType::Bpchar(_)
+        | SqlType::Char
+        | SqlType::Name
+        | SqlType::Json
+        | SqlType::Jsonb
+        | SqlType::Regclass
+        | SqlType::Regtype
+        | SqlType::Regproc
+        | SqlType::Regnamespace
+        | SqlType::Regrole
+        | SqlType::Unknown
+        | SqlType::Void
+        | SqlType::Record(_)
+        | SqlType::Int2Vector
+        | SqlType::OidVector
+        | SqlType::PgNodeTree => false,
     }
 }
 
@@ -163,6 +222,10 @@ impl PartitionReader for ParquetReader {
         self.next += count as u64;
         self.batch(&rows, start)
     }
+
+    fn end(&self) -> Option<Offset> {
+        Some(Offset(self.row_count))
+    }
 }
 
 impl ParquetReader {
@@ -193,12 +256,13 @@ impl ParquetReader {
             }));
         }
         let dead = reasons.iter().enumerate().filter_map(|(row, reason)| {
-            Some(DeadLetter {
-                partition: self.partition.clone(),
-                offset: offsets[row],
-                reason: reason.clone()?,
-                payload: row_text(rows, row),
-            })
+            let reason = reason.clone()?;
+            Some(DeadLetter::new(
+                &self.partition,
+                offsets[row],
+                reason,
+                &row_text(rows, row),
+            ))
         });
         let dead: Vec<DeadLetter> = dead.collect();
         let good = BooleanArray::from_iter(reasons.iter().map(|reason| Some(reason.is_none())));

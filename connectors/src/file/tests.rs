@@ -12,7 +12,10 @@ use parquet::file::properties::WriterProperties;
 use tempfile::TempDir;
 
 use crate::testing::{Seen, column, connect, lines, read_all, refusal, spec};
-use crate::{Connector, Include, Offset, PartitionId, ReadStep, SourceSpec, default_columns};
+use crate::{
+    Connector, DeadLetter, Include, Offset, PartitionId, PartitionReader, ReadStep, SourceBatch, SourceSpec,
+    default_columns,
+};
 
 struct Folder(TempDir);
 
@@ -150,20 +153,80 @@ fn json_lines_find_columns_by_name_and_pass_over_the_rest() {
             "210: 3 7 null null null null null",
         ]
     );
-    let dead = reasons(&seen);
-    assert_eq!(dead.len(), 4, "{dead:?}");
-    assert!(
-        dead[0].starts_with("248: invalid JSON: invalid type: sequence, expected an object"),
-        "{}",
-        dead[0]
+    assert_eq!(
+        reasons(&seen),
+        [
+            "248: the record is not a JSON object | [1]",
+            "252: invalid input syntax for type bigint: \"1.5\" | {\"id\": 1.5}",
+            "264: invalid input syntax for type json: The input string ended unexpectedly. | {\"id\": 6",
+            "274: invalid input syntax for type json: Expected end of input, but found \"x\". | {\"id\": 7} x",
+        ]
     );
-    assert!(
-        dead[1].starts_with("252: invalid input syntax for type bigint: \"1.5\""),
-        "{}",
-        dead[1]
+}
+
+#[test]
+fn json_values_of_other_kinds_are_read_as_the_column_s_type_reads_their_text() {
+    let folder = Folder::new();
+    let columns = [
+        ("id", SqlType::Int4),
+        ("f", SqlType::Float8),
+        ("n", SqlType::Numeric(None)),
+        ("t", SqlType::Text),
+        ("ok", SqlType::Bool),
+        ("doc", SqlType::Jsonb),
+    ];
+    let lines = [
+        // Numbers keep every digit, whatever a float could hold.
+        r#"{"id": 1, "n": 123456789012345678901234567890.000000000001, "f": 1e3, "t": 12.50}"#,
+        // Strings, and the words for true; escapes.
+        r#"{"id": "2", "ok": "yes", "t": "a\tb\u00e9\ud83d\ude00\"\\"}"#,
+        r#"{"id": 3, "t": {"a": [1, "x"]}, "ok": false}"#,
+        // Of equal keys the last one counts, also when it is null, and also inside a document.
+        r#"{"id": 4, "t": "first", "id": 44, "t": null, "doc": {"b": 1, "a": 2, "b": 3.10}}"#,
+        r#"{"id": 2147483648}"#,
+        r#"{"id": 6, "f": 1e400}"#,
+        r#"{"id": 7, "ok": 7}"#,
+        r#"{"id": 8, "t": "\u0000"}"#,
+        r#"{"id": 9, "skipped": {"x": [1,,2]}}"#,
+        r#"{"id": 10, "id": tru}"#,
+        "",
+        "   ",
+        "\u{feff}{\"id\": 11}",
+        "null",
+        r#"{}"#,
+    ];
+    folder.write("a.jsonl", lines.join("\r\n") + "\r\n");
+    let path = folder.path("a.jsonl").display().to_string();
+    let seen = all(&spec("file", &columns, &format!("path = {path}")));
+    let bare = |line: &String| line.split_once(": ").expect("an offset").1.to_string();
+    assert_eq!(
+        seen.rows.iter().map(bare).collect::<Vec<_>>(),
+        [
+            "1 1000.0 123456789012345678901234567890.00000000000100000000 12.50 null null",
+            "2 null null a\tbé😀\"\\ true null",
+            "3 null null {\"a\": [1, \"x\"]} false null",
+            "44 null null null null {\"a\": 2, \"b\": 3.10}",
+            "null null null null null null",
+        ]
     );
-    assert!(dead[2].contains("EOF while parsing"), "{}", dead[2]);
-    assert!(dead[3].contains("trailing characters"), "{}", dead[3]);
+    let why = |text: &str| {
+        let letter = seen.dead.iter().find(|d| d.payload.starts_with(text));
+        letter.map(|d| d.reason.as_str())
+    };
+    let expected = [
+        (
+            r#"{"id": 2147483648"#,
+            "value \"2147483648\" is out of range for type integer",
+        ),
+        (r#"{"id": 6"#, "\"1e400\" is out of range for type double precision"),
+        (r#"{"id": 7"#, "invalid input syntax for type boolean: \"7\""),
+        ("null", "the record is not a JSON object"),
+    ];
+    for (record, reason) in expected {
+        assert_eq!(why(record), Some(reason), "{record}");
+    }
+    // Also a zero byte, a hole in a list, a word that is none, a byte order mark where no file begins.
+    assert_eq!(seen.dead.len(), 8, "{:?}", reasons(&seen));
 }
 
 #[test]
@@ -317,7 +380,9 @@ fn parquet_columns_are_found_by_name_cast_and_read_from_any_row() {
     assert!(part.ended);
     assert_eq!(part.rows, whole.rows[250..350]);
     let inferred = default_columns("file", &[("path".to_string(), path)].into());
-    let inferred = inferred.expect("a Parquet file knows its columns");
+    let inferred = inferred
+        .expect("a readable file")
+        .expect("a Parquet file knows its columns");
     assert_eq!(inferred[0], ("id".to_string(), SqlType::Int4));
     assert_eq!(inferred[1], ("name".to_string(), SqlType::Text));
 }
@@ -383,23 +448,171 @@ fn mistakes_in_a_declaration_are_named() {
 #[test]
 fn records_longer_than_the_limit_are_given_up() {
     let folder = Folder::new();
-    let long = "x".repeat(super::lines::RECORD_BYTES_MAX + 300_000);
-    folder.write(
-        "a.csv",
-        format!(
-            "1,a\n2,{long}\n3,c\n4,\"{}",
-            format!("{}\n", "y".repeat(999)).repeat(5000)
-        ),
-    );
-    let seen = all(&folder.source("a.csv", ""));
+    let limit = super::lines::RECORD_BYTES_MAX;
+    let exact = format!("2,{}", "x".repeat(limit - 2));
+    let long = format!("3,{}", "x".repeat(limit - 1));
+    let open = format!("5,\"{}", format!("{}\n", "y".repeat(999)).repeat(5000));
+    folder.write("a.csv", format!("1,a\n{exact}\n{long}\n4,c\n{open}"));
+    let source = folder.source("a.csv", "");
+    let seen = all(&source);
+    let starts: Vec<String> = seen.rows.iter().map(|row| row.chars().take(12).collect()).collect();
+    let offsets = [4, 4 + exact.len() + 1, 4 + exact.len() + long.len() + 2];
+    let shown = |at: usize, text: &str| format!("{at}: {text}").chars().take(12).collect::<String>();
     assert_eq!(
-        seen.rows[..2],
-        ["0: 1 a".to_string(), format!("{}: 3 c", 4 + 2 + long.len() + 1)]
+        starts,
+        [
+            shown(0, "1 a"),
+            shown(offsets[0], "2 xxxxxxxxxx"),
+            shown(offsets[2], "4 c")
+        ]
     );
-    assert_eq!(seen.dead[0].reason, "the record is too long");
+    assert_eq!(
+        (seen.dead[0].offset.0, seen.dead[0].reason.as_str()),
+        (offsets[1] as u64, "the record is too long")
+    );
+    assert_eq!(seen.dead[0].payload.len(), DeadLetter::PAYLOAD_CHARS_MAX);
     assert_eq!(seen.dead[1].reason, "a quoted value is not closed");
     assert!(
         seen.dead[2].reason.contains("1 values, not 2"),
         "the lines after an open quote are records again"
     );
+    // Read from any of its records, the file falls into the same ones.
+    let (connector, _) = connect(&source);
+    let partition = folder.partition("a.csv");
+    for from in offsets {
+        let rest = read_all(connector.as_ref(), &partition, from as u64, None, 7);
+        let later = seen.dead.iter().filter(|d| d.offset.0 >= from as u64);
+        assert!(rest.dead.iter().eq(later), "from {from}");
+    }
+}
+
+#[test]
+fn a_record_that_is_too_long_is_waited_for_in_a_followed_file() {
+    let folder = Folder::new();
+    let long = "x".repeat(super::lines::RECORD_BYTES_MAX + 300_000);
+    let partition = folder.write("a.csv", format!("1,a\n2,{long}"));
+    let (connector, _) = connect(&folder.source("a.csv", ", follow = true"));
+    let mut reader = connector.open(&partition, Offset(0), None).expect("a file");
+    let batch = next_rows(reader.as_mut());
+    // Until its end is there, reading would begin with it again.
+    assert_eq!(
+        (lines(&batch), batch.next, batch.dead.len()),
+        (vec!["0: 1 a".to_string()], Offset(4), 0)
+    );
+    assert!(matches!(reader.read(9).expect("no end"), ReadStep::Idle));
+    folder.append("a.csv", "x\n3,c\n");
+    let batch = next_rows(reader.as_mut());
+    assert_eq!(
+        (batch.dead[0].offset, batch.dead[0].reason.as_str()),
+        (Offset(4), "the record is too long")
+    );
+    assert_eq!(lines(&batch), [format!("{}: 3 c", 4 + 2 + long.len() + 2)]);
+}
+
+#[test]
+fn a_byte_order_mark_and_carriage_returns_belong_to_no_value() {
+    let folder = Folder::new();
+    folder.write("a.csv", "\u{feff}id,name\r\n1,a\r\n2,\"b\r\nc\"\r\n\r\n3,d");
+    let seen = all(&folder.source("a.csv", ", header = true"));
+    assert_eq!(seen.rows, ["12: 1 a", "17: 2 b\r\nc", "29: 3 d"]);
+    assert!(seen.dead.is_empty(), "{:?}", seen.dead);
+    // Without a header, the first value is not spoilt by the mark either.
+    folder.write("b.csv", "\u{feff}1,a\n");
+    assert_eq!(all(&folder.source("b.csv", "")).rows, ["0: 1 a"]);
+}
+
+#[test]
+fn every_offset_is_where_its_record_begins() {
+    let folder = Folder::new();
+    let text = "\u{feff}1,\"é\n\n\"\r\n\n2,ü\n  \n\"3\",\"a\"\"\n,b\"\nbad\n4,\n";
+    folder.write("a.csv", text);
+    let seen = all(&folder.source("a.csv", ""));
+    let at = |record: &str| text.find(record).expect("it is there");
+    assert_eq!(
+        seen.rows,
+        [
+            "0: 1 é\n\n".to_string(),
+            format!("{}: 2 ü", at("2,ü")),
+            format!("{}: 3 a\"\n,b", at("\"3\"")),
+            format!("{}: 4 null", at("4,"))
+        ]
+    );
+    assert_eq!(
+        reasons(&seen),
+        [format!("{}: the record has 1 values, not 2 | bad", at("bad"))]
+    );
+    assert_eq!(seen.next.0, text.len() as u64);
+}
+
+#[test]
+fn a_file_in_the_place_of_a_followed_one_is_not_taken_for_it() {
+    let folder = Folder::new();
+    let partition = folder.write("a.csv", "1,a\n");
+    let (connector, _) = connect(&folder.source("a.csv", ", follow = true"));
+    let mut reader = connector.open(&partition, Offset(0), None).expect("a file");
+    assert_eq!(lines(&next_rows(reader.as_mut())), ["0: 1 a"]);
+    fs::rename(folder.path("a.csv"), folder.path("a.csv.1")).expect("moved away");
+    // What is appended to it is still read, before anything else is said.
+    folder.append("a.csv.1", "2,b\n");
+    assert_eq!(lines(&next_rows(reader.as_mut())), ["4: 2 b"]);
+    let gone = reader.read(9).expect_err("it is gone");
+    assert!(gone.may_pass());
+    assert_eq!(SqlError::from(gone).state, SqlState::UNDEFINED_FILE);
+    folder.write("a.csv", "1,other\n2,other\n3,other\n");
+    let replaced = reader.read(9).expect_err("another one");
+    assert!(!replaced.may_pass());
+    let replaced = SqlError::from(replaced);
+    assert_eq!(replaced.state, SqlState::IO_ERROR);
+    assert!(
+        replaced.message.ends_with("is another file now"),
+        "{}",
+        replaced.message
+    );
+}
+
+#[test]
+fn rows_read_before_an_error_are_not_lost() {
+    let folder = Folder::new();
+    let partition = folder.write("a.csv", "1,a\n2,b\n");
+    let (connector, _) = connect(&folder.source("a.csv", ", follow = true"));
+    let mut reader = connector.open(&partition, Offset(0), None).expect("a file");
+    fs::remove_file(folder.path("a.csv")).expect("removed");
+    assert_eq!(lines(&next_rows(reader.as_mut())), ["0: 1 a", "4: 2 b"]);
+    assert!(reader.read(9).is_err());
+}
+
+#[test]
+fn a_parquet_column_of_another_kind_is_refused_when_the_source_is_made() {
+    let folder = Folder::new();
+    parquet_file(&folder);
+    let path = folder.path("a.parquet").display().to_string();
+    let told = |name: &str, sql_type: SqlType| {
+        let error = SqlError::from(refusal(&spec("file", &[(name, sql_type)], &format!("path = {path}"))));
+        assert_eq!(error.state, SqlState::DATATYPE_MISMATCH);
+        format!("{}: {}", error.message, error.hint.unwrap_or_default())
+    };
+    assert_eq!(
+        told("id", SqlType::Bool),
+        "column \"id\" cannot be of type boolean: The file has it as integer."
+    );
+    assert_eq!(
+        told("at", SqlType::Int8),
+        "column \"at\" cannot be of type bigint: The file has it as timestamp without time zone."
+    );
+    assert_eq!(
+        told("id", SqlType::Timestamp),
+        "column \"id\" cannot be of type timestamp without time zone: The file has it as integer."
+    );
+    assert_eq!(
+        told("id", SqlType::Text),
+        "column \"id\" cannot be of type text: The file has it as integer."
+    );
+}
+
+/// The next rows of a reader that has some.
+fn next_rows(reader: &mut dyn PartitionReader) -> SourceBatch {
+    match reader.read(100).expect("readable") {
+        ReadStep::Rows(batch) => batch,
+        other => panic!("rows are there, not {other:?}"),
+    }
 }

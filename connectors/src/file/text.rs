@@ -9,14 +9,12 @@ use arrow::array::ArrayRef;
 use highwater_types::SqlType;
 use highwater_types::text::{TextSettings, parse_column};
 
-use super::lines::{Lines, Quotes, RECORD_BYTES_MAX};
+use super::lines::{Flaw, Lines, Quotes};
 use crate::columns::ColumnPlan;
 use crate::{ConnectorError, DeadLetter, Offset, PartitionId, PartitionReader, ReadStep, SourceBatch};
 
 /// Text taken in for one batch at most, whatever its rows.
 const BATCH_BYTES_MAX: usize = 16 << 20;
-/// Characters of a dead letter that are kept.
-const PAYLOAD_CHARS_MAX: usize = 4096;
 
 /// Takes records of one encoding apart.
 pub(super) trait Parser: Send {
@@ -26,8 +24,11 @@ pub(super) trait Parser: Send {
     /// The types of the columns it fills.
     fn types(&self) -> &[SqlType];
 
-    /// Whether the record at this offset holds no row.
-    fn is_header(&self, offset: u64) -> bool;
+    /// Told before the first record is read. Answers whether the file's first line is no record.
+    ///
+    /// # Errors
+    /// When the file cannot have records of this kind.
+    fn begin(&mut self) -> Result<bool, ConnectorError>;
 
     /// Puts the record's values into `row`, a text or a NULL a column.
     ///
@@ -39,6 +40,9 @@ pub(super) trait Parser: Send {
 /// Reads one partition.
 pub(super) struct TextReader {
     parser: Box<dyn Parser>,
+    /// Whether the first line is no record; `None` before the first one is there: a file that is followed may not
+    /// have its header yet when it is opened.
+    has_header: Option<bool>,
     columns: Arc<ColumnPlan>,
     lines: Lines,
     partition: PartitionId,
@@ -46,52 +50,80 @@ pub(super) struct TextReader {
     follow: bool,
 }
 
-/// One column's texts, end to end.
-#[derive(Debug, Default)]
-struct Texts {
-    text: String,
-    /// Where each value is; `None` is NULL.
-    values: Vec<Option<Range<usize>>>,
+/// Where in [`Taken::text`] a value lies.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    start: u32,
+    end: u32,
+}
+
+impl Place {
+    const NULL: Place = Place { start: 1, end: 0 };
+
+    fn of(range: Range<usize>) -> Place {
+        const FITS: &str = "a batch is far smaller than 4 GiB";
+        Place {
+            start: u32::try_from(range.start).expect(FITS),
+            end: u32::try_from(range.end).expect(FITS),
+        }
+    }
+
+    fn get(self, text: &str) -> Option<&str> {
+        (self.start <= self.end).then(|| &text[self.start as usize..self.end as usize])
+    }
 }
 
 /// The values of one record, being filled in. Columns that are not set are NULL.
 pub(super) struct Row<'a> {
-    columns: &'a mut [Texts],
-    row: usize,
+    text: &'a mut String,
+    columns: &'a mut [Vec<Place>],
+    /// Where the record's own text starts.
+    record_start: usize,
 }
 
 /// The records of a batch.
 struct Taken {
-    columns: Vec<Texts>,
+    /// The records as they are, each followed by those of its values that had to be rewritten.
+    text: String,
+    /// A value a record.
+    columns: Vec<Vec<Place>>,
+    records: Vec<Place>,
     offsets: Vec<Offset>,
-    /// The records' own text, for dead letters.
-    records: Texts,
+    dead: Vec<DeadLetter>,
+}
+
+/// What is made of them.
+struct Parsed {
+    data: Vec<ArrayRef>,
+    offsets: Vec<Offset>,
     dead: Vec<DeadLetter>,
 }
 
 impl Row<'_> {
-    /// Sets a column; the last one counts.
+    /// Sets a column to a part of the record's text; the last one counts.
+    pub(super) fn set_part(&mut self, column: usize, part: Range<usize>) {
+        self.put(
+            column,
+            Place::of(part.start + self.record_start..part.end + self.record_start),
+        );
+    }
+
+    /// Sets a column to another text.
     pub(super) fn set(&mut self, column: usize, value: &str) {
-        let texts = &mut self.columns[column];
-        let start = texts.text.len();
-        texts.text.push_str(value);
-        texts.values[self.row] = Some(start..texts.text.len());
+        let start = self.text.len();
+        self.text.push_str(value);
+        self.put(column, Place::of(start..self.text.len()));
     }
 
     /// Sets a column to NULL.
     pub(super) fn set_null(&mut self, column: usize) {
-        self.columns[column].values[self.row] = None;
-    }
-}
-
-impl Texts {
-    fn get(&self, row: usize) -> Option<&str> {
-        self.values[row].clone().map(|range| &self.text[range])
+        self.put(column, Place::NULL);
     }
 
-    fn parse(&self, sql_type: &SqlType) -> Result<ArrayRef, ConnectorError> {
-        let mut values = (0..self.values.len()).map(|row| self.get(row));
-        Ok(parse_column(sql_type, &mut values, &TextSettings::default())?)
+    fn put(&mut self, column: usize, place: Place) {
+        if let Some(last) = self.columns[column].last_mut() {
+            *last = place;
+        }
     }
 }
 
@@ -108,6 +140,7 @@ impl TextReader {
         let lines = Lines::open(Path::new(partition.as_str()), from, parser.quotes(), follow)?;
         Ok(TextReader {
             parser,
+            has_header: None,
             columns,
             lines,
             partition,
@@ -118,39 +151,53 @@ impl TextReader {
 
     /// Takes in records for one batch.
     fn take(&mut self, max_rows: usize) -> Result<Taken, ConnectorError> {
-        let mut taken = Taken::new(self.parser.types().len());
+        let mut taken = Taken::new(self.parser.types().len(), max_rows);
         let mut bytes = 0;
         while taken.offsets.len() + taken.dead.len() < max_rows && bytes < BATCH_BYTES_MAX {
             if self.lines.offset() >= self.until {
                 break;
             }
-            let Some(record) = self.lines.read()? else { break };
+            let record = match self.lines.read() {
+                Ok(Some(record)) => record,
+                Ok(None) => break,
+                // What was read before is not lost; the error is still there next time.
+                Err(_) if !taken.is_empty() => break,
+                Err(error) => return Err(error),
+            };
+            let has_header = match self.has_header {
+                Some(known) => known,
+                None => *self.has_header.insert(self.parser.begin()?),
+            };
             bytes += record.bytes.len() + 1;
-            if self.parser.is_header(record.offset) || record.bytes.trim_ascii().is_empty() {
+            let is_header = has_header && record.offset == 0;
+            if is_header || record.flaw.is_none() && record.bytes.trim_ascii().is_empty() {
                 continue;
             }
             let offset = Offset(record.offset);
-            let text = match std::str::from_utf8(record.bytes) {
-                Ok(text) if !record.broken => text,
-                refused => {
-                    let reason = match refused {
-                        Ok(_) if record.bytes.len() >= RECORD_BYTES_MAX => "the record is too long",
-                        Ok(_) => "a quoted value is not closed",
-                        Err(_) => "the record is not UTF-8",
-                    };
-                    let payload = String::from_utf8_lossy(record.bytes).into_owned();
+            match sound(record.flaw, record.bytes) {
+                Ok(text) => {
+                    if let Err(reason) = self.parser.parse(text, &mut taken.start_row(offset, text)) {
+                        taken.bury_last_row(&self.partition, reason);
+                    }
+                }
+                Err(reason) => {
+                    let payload = String::from_utf8_lossy(record.bytes);
                     taken
                         .dead
-                        .push(letter(&self.partition, offset, reason.to_string(), &payload));
-                    continue;
+                        .push(DeadLetter::new(&self.partition, offset, reason.to_string(), &payload));
                 }
-            };
-            if let Err(reason) = self.parser.parse(text, &mut taken.start_row(offset, text)) {
-                let payload = taken.undo_row();
-                taken.dead.push(letter(&self.partition, offset, reason, &payload));
             }
         }
         Ok(taken)
+    }
+}
+
+/// A record's text, or why it has none.
+fn sound(flaw: Option<Flaw>, bytes: &[u8]) -> Result<&str, &'static str> {
+    match flaw {
+        Some(Flaw::TooLong) => Err("the record is too long"),
+        Some(Flaw::OpenQuote) => Err("a quoted value is not closed"),
+        None => std::str::from_utf8(bytes).map_err(|_| "the record is not UTF-8"),
     }
 }
 
@@ -159,11 +206,11 @@ impl PartitionReader for TextReader {
         let before = self.lines.offset();
         let taken = self.take(max_rows)?;
         let next = self.lines.offset();
-        if taken.offsets.is_empty() && taken.dead.is_empty() && next == before {
+        if taken.is_empty() && next == before {
             let at_end = next >= self.until || !self.follow;
             return Ok(if at_end { ReadStep::End } else { ReadStep::Idle });
         }
-        let (data, offsets, dead) = taken.parse(self.parser.types(), &self.partition)?;
+        let Parsed { data, offsets, dead } = taken.parse(self.parser.types(), &self.partition)?;
         let batch = self.columns.batch(&data, &self.partition, &offsets)?;
         Ok(ReadStep::Rows(SourceBatch {
             batch,
@@ -172,97 +219,106 @@ impl PartitionReader for TextReader {
             dead,
         }))
     }
+
+    fn end(&self) -> Option<Offset> {
+        self.lines.length().map(Offset)
+    }
 }
 
 impl Taken {
-    fn new(columns: usize) -> Taken {
+    fn new(columns: usize, rows: usize) -> Taken {
         Taken {
-            columns: (0..columns).map(|_| Texts::default()).collect(),
-            offsets: Vec::new(),
-            records: Texts::default(),
+            text: String::new(),
+            columns: (0..columns).map(|_| Vec::with_capacity(rows)).collect(),
+            records: Vec::with_capacity(rows),
+            offsets: Vec::with_capacity(rows),
             dead: Vec::new(),
         }
     }
 
-    fn start_row(&mut self, offset: Offset, text: &str) -> Row<'_> {
-        let row = self.offsets.len();
+    fn is_empty(&self) -> bool {
+        self.offsets.is_empty() && self.dead.is_empty()
+    }
+
+    fn start_row(&mut self, offset: Offset, record: &str) -> Row<'_> {
+        let start = self.text.len();
+        self.text.push_str(record);
         self.offsets.push(offset);
-        let start = self.records.text.len();
-        self.records.text.push_str(text);
-        self.records.values.push(Some(start..self.records.text.len()));
-        self.columns.iter_mut().for_each(|c| c.values.push(None));
+        self.records.push(Place::of(start..self.text.len()));
+        self.columns.iter_mut().for_each(|column| column.push(Place::NULL));
         Row {
+            text: &mut self.text,
             columns: &mut self.columns,
-            row,
+            record_start: start,
         }
     }
 
-    /// Takes the last row back; answers its record.
-    fn undo_row(&mut self) -> String {
-        self.offsets.pop();
-        self.columns.iter_mut().for_each(|c| {
-            c.values.pop();
+    /// The last row is a dead letter instead.
+    fn bury_last_row(&mut self, partition: &PartitionId, reason: String) {
+        self.columns.iter_mut().for_each(|column| {
+            column.pop();
         });
-        let range = self.records.values.pop().flatten().unwrap_or_default();
-        self.records.text.split_off(range.start)
+        if let (Some(offset), Some(record)) = (self.offsets.pop(), self.records.pop()) {
+            let payload = record.get(&self.text).unwrap_or_default();
+            self.dead.push(DeadLetter::new(partition, offset, reason, payload));
+            self.text.truncate(record.start as usize);
+        }
     }
 
     /// Columns of the declared types, and what could not be one of their values.
-    #[allow(
-        clippy::type_complexity,
-        reason = "three parts of one batch, named where they are taken"
-    )]
-    fn parse(
-        mut self,
-        types: &[SqlType],
-        partition: &PartitionId,
-    ) -> Result<(Vec<ArrayRef>, Vec<Offset>, Vec<DeadLetter>), ConnectorError> {
-        let parsed: Result<Vec<ArrayRef>, ConnectorError> = self
-            .columns
-            .iter()
-            .zip(types)
-            .map(|(texts, t)| texts.parse(t))
-            .collect();
-        if let Ok(data) = parsed {
-            return Ok((data, self.offsets, self.dead));
-        }
-        self.remove_bad_rows(types, partition);
-        self.dead.sort_by_key(|letter| letter.offset);
-        let data = self.columns.iter().zip(types).map(|(texts, t)| texts.parse(t));
-        Ok((data.collect::<Result<_, _>>()?, self.offsets, self.dead))
+    fn parse(mut self, types: &[SqlType], partition: &PartitionId) -> Result<Parsed, ConnectorError> {
+        let data = match self.columns_of(types) {
+            Ok(data) => data,
+            Err(_) => {
+                self.bury_bad_rows(types, partition);
+                self.columns_of(types)?
+            }
+        };
+        Ok(Parsed {
+            data,
+            offsets: self.offsets,
+            dead: self.dead,
+        })
     }
 
-    fn remove_bad_rows(&mut self, types: &[SqlType], partition: &PartitionId) {
-        let rows = self.offsets.len();
-        let mut reasons: Vec<Option<String>> = vec![None; rows];
-        for (texts, sql_type) in self.columns.iter().zip(types) {
-            if texts.parse(sql_type).is_ok() {
+    fn columns_of(&self, types: &[SqlType]) -> Result<Vec<ArrayRef>, ConnectorError> {
+        let columns = self.columns.iter().zip(types);
+        columns.map(|(column, t)| self.column(column, t)).collect()
+    }
+
+    fn column(&self, places: &[Place], sql_type: &SqlType) -> Result<ArrayRef, ConnectorError> {
+        let mut values = places.iter().map(|place| place.get(&self.text));
+        Ok(parse_column(sql_type, &mut values, &TextSettings::default())?)
+    }
+
+    fn bury_bad_rows(&mut self, types: &[SqlType], partition: &PartitionId) {
+        let mut reasons: Vec<Option<String>> = vec![None; self.offsets.len()];
+        for (column, sql_type) in self.columns.iter().zip(types) {
+            if self.column(column, sql_type).is_ok() {
                 continue;
             }
-            for (row, reason) in reasons.iter_mut().enumerate().filter(|(_, reason)| reason.is_none()) {
-                let one = parse_column(sql_type, &mut std::iter::once(texts.get(row)), &TextSettings::default());
-                *reason = one.err().map(|error| error.message);
+            for (place, reason) in column.iter().zip(&mut reasons).filter(|(_, reason)| reason.is_none()) {
+                let one = self.column(std::slice::from_ref(place), sql_type);
+                *reason = one.err().map(|error| error.to_string());
             }
         }
-        let records = &self.records;
-        self.dead.extend(reasons.iter().enumerate().filter_map(|(row, reason)| {
-            let payload = records.get(row).unwrap_or_default();
-            Some(letter(partition, self.offsets[row], reason.clone()?, payload))
-        }));
-        let mut good = reasons.iter().map(Option::is_none);
-        self.offsets.retain(|_| good.next().unwrap_or(true));
-        for texts in &mut self.columns {
-            let mut good = reasons.iter().map(Option::is_none);
-            texts.values.retain(|_| good.next().unwrap_or(true));
+        let mut good: Vec<bool> = Vec::with_capacity(reasons.len());
+        for (row, reason) in reasons.into_iter().enumerate() {
+            good.push(reason.is_none());
+            if let Some(reason) = reason {
+                let payload = self.records[row].get(&self.text).unwrap_or_default();
+                self.dead
+                    .push(DeadLetter::new(partition, self.offsets[row], reason, payload));
+            }
         }
+        self.dead.sort_by_key(|letter| letter.offset);
+        keep(&mut self.offsets, &good);
+        self.columns.iter_mut().for_each(|column| keep(column, &good));
     }
 }
 
-fn letter(partition: &PartitionId, offset: Offset, reason: String, payload: &str) -> DeadLetter {
-    DeadLetter {
-        partition: partition.clone(),
-        offset,
-        reason,
-        payload: payload.chars().take(PAYLOAD_CHARS_MAX).collect(),
-    }
+/// Keeps the elements of which `good` is true.
+fn keep<T>(elements: &mut Vec<T>, good: &[bool]) {
+    let mut good = good.iter();
+    elements.retain(|_| good.next().copied().unwrap_or(true));
 }

@@ -1,7 +1,7 @@
 //! `connector = 'nexmark'`: the Nexmark benchmark's auctions, from the `nexmark` crate.
 //!
 //! ```sql
-//! CREATE SOURCE bid WITH (connector = 'nexmark', table = 'bid', rate = '100000');
+//! CREATE SOURCE bid WITH (connector = 'nexmark', rate = '100000');
 //! ```
 //! `person`, `auction` and `bid` are a source each. Those with the same options are three views of one stream of
 //! events, of which each round of fifty has one person, three auctions and forty-six bids: a bid's auction and
@@ -10,7 +10,7 @@
 //!
 //! | option | default | means |
 //! |---|---|---|
-//! | `table` | | `person`, `auction` or `bid` |
+//! | `table` | the source's name | `person`, `auction` or `bid` |
 //! | `rate` | unlimited | events per second over all three tables, by the wall clock and in event time |
 //! | `event_rate` | `rate`, or 10000 | events per second in event time |
 //! | `count` | endless | events over all three tables, after which the source ends |
@@ -40,7 +40,9 @@ use crate::options::{Options, invalid, nearest};
 use crate::pace::Pace;
 use crate::{Clock, Connector, ConnectorError, Offset, PartitionId, PartitionReader, SourceSpec};
 
-const NAME: &str = "nexmark";
+/// What `connector = '...'` calls it.
+pub(crate) const NAME: &str = "nexmark";
+const TABLES: [&str; 3] = ["person", "auction", "bid"];
 /// 2015-07-15 00:00:00, where Nexmark has started since Apache Beam's version of it.
 const DEFAULT_START_US: i64 = 1_436_918_400_000_000;
 /// What the crate permutes positions by within an out-of-order group: a group must not be a multiple of it.
@@ -93,6 +95,10 @@ impl Connector for NexmarkConnector {
         Ok((0..self.partitions).map(|p| PartitionId::new(&p.to_string())).collect())
     }
 
+    fn may_grow(&self) -> bool {
+        false
+    }
+
     fn open(
         &self,
         partition: &PartitionId,
@@ -117,29 +123,30 @@ impl Connector for NexmarkConnector {
     }
 }
 
+/// A source that has a table's name, and says nothing else, is one of that table.
+pub(crate) fn add_table(source: &str, options: &mut BTreeMap<String, String>) {
+    let says_table = |name: &String| name == "table" || name.ends_with("table.type") || name.ends_with("table_type");
+    if TABLES.contains(&source) && !options.keys().any(says_table) {
+        options.insert("table".to_string(), source.to_string());
+    }
+}
+
 /// The columns of the table that the options name.
-pub(crate) fn default_columns(options: &BTreeMap<String, String>) -> Option<Vec<(String, SqlType)>> {
-    let options = Options::try_new(NAME, &without_prefix(options)).ok()?;
-    let table = table(&options).ok()?;
-    Some(
-        table
-            .columns()
-            .iter()
-            .map(|(name, t)| ((*name).to_string(), t.clone()))
-            .collect(),
-    )
+pub(crate) fn default_columns(options: &BTreeMap<String, String>) -> Result<Vec<(String, SqlType)>, ConnectorError> {
+    let options = Options::try_new(NAME, &without_prefix(options))?;
+    let columns = table(&options)?.columns().iter();
+    Ok(columns.map(|(name, t)| ((*name).to_string(), t.clone())).collect())
 }
 
 fn table(options: &Options) -> Result<Table, ConnectorError> {
-    let words = ["person", "auction", "bid"];
-    match options.word(&["table", "table_type"], &words)? {
+    match options.word(&["table", "table_type"], &TABLES)? {
         Some("person") => Ok(Table::Person),
         Some("auction") => Ok(Table::Auction),
         Some(_) => Ok(Table::Bid),
         None => Err(ConnectorError::MissingOption {
             connector: NAME,
             option: "table",
-            hint: "Write table = 'person', 'auction' or 'bid'.",
+            hint: "Write table = 'person', 'auction' or 'bid', or call the source so.",
         }),
     }
 }

@@ -112,4 +112,9 @@ impl PartitionReader for NexmarkReader {
             Ok(ReadStep::Idle)
         }
     }
+
+    fn end(&self) -> Option<Offset> {
+        let end = self.positions.end.min(self.pace.due());
+        (end != u64::MAX).then_some(Offset(end))
+    }
 }

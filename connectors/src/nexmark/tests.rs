@@ -13,7 +13,9 @@ use crate::{Include, Offset, PartitionId, ReadStep, SourceSpec, default_columns}
 /// A source with all columns of its table.
 fn table(options: &str) -> SourceSpec {
     let mut spec = spec("nexmark", &[], options);
-    let columns = default_columns("nexmark", &spec.options).expect("a table is named");
+    let columns = default_columns("nexmark", &spec.options)
+        .expect("a table is named")
+        .expect("it has columns");
     spec.columns = columns.into_iter().map(|(name, t)| column(&name, t, None)).collect();
     spec
 }
@@ -235,7 +237,10 @@ fn mistakes_in_a_declaration_are_named() {
     let (state, ..) = message(&spec("nexmark", &[("price", SqlType::Bool)], "table = bid"));
     assert_eq!(state, SqlState::DATATYPE_MISMATCH);
     let (_, _, hint) = message(&spec("nexmark", &[("price", SqlType::Int8)], ""));
-    assert_eq!(hint, "Write table = 'person', 'auction' or 'bid'.");
+    assert_eq!(
+        hint,
+        "Write table = 'person', 'auction' or 'bid', or call the source so."
+    );
     let mut keyed = spec("nexmark", &[("price", SqlType::Int8)], "table = bid");
     keyed.columns.push(column("k", SqlType::Text, Some(Include::Key)));
     assert_eq!(message(&keyed).0, SqlState::FEATURE_NOT_SUPPORTED);

@@ -14,7 +14,7 @@ use crate::context::{PlanContext, RelationSource, ScanTarget, placeholder};
 use crate::error::{PlanError, Result};
 use crate::query::{QueryPlan, finish, optimize};
 
-/// The name of the column that [`watermark_plan`] adds.
+/// The name of the column that [`completion_plan`] adds.
 pub(crate) const WATERMARK: &str = "watermark";
 
 /// Plans COPY FROM: scans [`crate::placeholder::COPIED`] with just `columns`, yields all columns of the table.
@@ -25,17 +25,22 @@ pub fn plan_copy_from(ctx: &PlanContext, table: &Relation, columns: &[usize]) ->
     finish(ctx, bound, Vec::new())
 }
 
-/// For a relation with a watermark: scans [`crate::placeholder::COPIED`] with the declared (not generated) columns;
-/// yields all columns, then the watermark as one `timestamp` column more. For one without: `None`.
-pub fn watermark_plan(ctx: &PlanContext, relation: &Relation) -> Result<Option<LogicalPlan>> {
-    let Some(watermark) = &relation.watermark else {
+/// What completes the rows of a relation that has generated columns or a watermark; `None` for one that has neither.
+/// Scans [`crate::placeholder::COPIED`] with the declared (not generated) columns; yields all columns, then the
+/// watermark, if there is one, as one `timestamp` column more.
+pub fn completion_plan(ctx: &PlanContext, relation: &Relation) -> Result<Option<LogicalPlan>> {
+    let is_complete = relation.columns.iter().all(|column| column.generated.is_none());
+    if is_complete && relation.watermark.is_none() {
         return Ok(None);
-    };
+    }
     let declared: Vec<usize> = (0..relation.columns.len())
         .filter(|i| relation.columns[*i].generated.is_none())
         .collect();
     let mut binder = Binder::new(ctx, &[]);
     let rows = copied_rows(&mut binder, relation, &declared)?;
+    let Some(watermark) = &relation.watermark else {
+        return optimize(ctx, &rows.plan).map(Some);
+    };
     let scope = scope_of(relation, &rows);
     let mut cx = ExprCx::new(&scope, rows.plan.schema(), Place::Watermark);
     let expr = parse_stored(&watermark.expression)?;

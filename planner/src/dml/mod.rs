@@ -21,7 +21,7 @@ use crate::error::{PlanError, Result};
 use crate::query::{BoundQuery, OutputColumn, QueryPlan, optimize};
 
 pub(crate) use copy::instant;
-pub use copy::{plan_copy_from, watermark_plan};
+pub use copy::{completion_plan, plan_copy_from};
 pub use delete::plan_delete;
 pub use insert::plan_insert;
 pub use update::plan_update;

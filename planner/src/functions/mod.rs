@@ -53,6 +53,7 @@ use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
 pub use cast::cast;
 pub use operator::{as_operator, binary};
+pub use to_json::row_as_json;
 
 use function::PgFunction;
 

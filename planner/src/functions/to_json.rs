@@ -1,6 +1,6 @@
 //! Values of any type as JSON text, as PostgreSQL's `to_json` writes them.
 
-use arrow::array::{Array, ArrayRef, AsArray, ListArray};
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, FieldRef};
 use highwater_types::text::json::write_quoted;
 use highwater_types::text::{TextSettings, TextWriter};
@@ -119,6 +119,29 @@ impl<'a> ToJson<'a> {
             }
         }
     }
+}
+
+/// A row as a JSON object, as `to_json` writes it.
+///
+/// # Panics
+/// When the batch has no such row, or a column is not of its field's SQL type.
+pub fn row_as_json(batch: &RecordBatch, row: usize) -> String {
+    let settings = TextSettings::default();
+    let mut json = String::from("{");
+    for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
+        if json.len() > 1 {
+            json.push(',');
+        }
+        write_quoted(field.name(), &mut json);
+        json.push(':');
+        // A single row is cut out, so that no more than it is prepared for writing.
+        let value = column.slice(row, 1);
+        ToJson::try_new(field, &value, &settings)
+            .expect("a column is of its field's type")
+            .write(0, &mut json);
+    }
+    json.push('}');
+    json
 }
 
 fn item_field(list: &ListArray) -> FieldRef {

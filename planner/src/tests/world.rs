@@ -17,8 +17,8 @@ use crate::catalog::{Catalog, Relation};
 use crate::with_now;
 use crate::{
     NoSystemRelations, OutputColumn, PlanContext, PlanError, PlanSettings, QueryPlan, RelationSource, ScanTarget,
-    SessionFunctions, bind_query, plan_delete, plan_insert, plan_query, plan_update, session_state, table_from_ddl,
-    watermark_plan,
+    SessionFunctions, bind_query, completion_plan, plan_delete, plan_insert, plan_query, plan_update, session_state,
+    table_from_ddl,
 };
 
 /// What is asked about a statement.
@@ -177,7 +177,7 @@ impl World {
         }
         if let Some(watermark) = &relation.watermark {
             lines.push(format!("{watermark:?}"));
-            let plan = watermark_plan(&self.context(), &relation)?.expect("it has a watermark");
+            let plan = completion_plan(&self.context(), &relation)?.expect("it has a watermark");
             lines.push(plan.display_indent().to_string());
         }
         Ok(lines.join("\n"))

@@ -1,16 +1,17 @@
 //! The history of a new view: the rows its inputs had at the epoch it was created at. It is read on a thread of
 //! its own, at its own pace; live changes wait in the dataflow's queue meanwhile.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::executor::block_on;
-use highwater_connectors::{Connector, Offset, PartitionId, ReadStep};
+use highwater_connectors::{Offset, PartitionId, ReadStep, SourceSpec};
 use highwater_executor::{Collection, RuntimeHandle};
 use highwater_types::{Delta, Epoch, RelationId, SqlError};
 use tokio::sync::watch;
 
 use super::holds::EpochHold;
+use super::late::LateRecords;
 use super::source::RowShape;
 
 /// Rows asked from a partition at a time.
@@ -32,14 +33,14 @@ pub enum History {
     Stored(Arc<Collection>),
     /// A source's records from its start up to where its shared reader was.
     Replayed {
-        /// A second reader.
-        connector: Box<dyn Connector>,
+        /// What a second reader connects to.
+        spec: SourceSpec,
         /// What makes rows of records.
         shape: Arc<RowShape>,
         /// Up to where, per partition.
         until: BTreeMap<PartitionId, Offset>,
         /// Records that came too late the first time.
-        late: HashSet<(PartitionId, Offset)>,
+        late: LateRecords,
     },
     /// None: the input starts with this view.
     Nothing,
@@ -78,22 +79,19 @@ impl Backfill {
                     runtime.history_faults(self.view, input, collection.faults_at(at));
                 }
                 History::Replayed {
-                    connector,
+                    spec,
                     shape,
                     until,
                     late,
                 } => {
-                    for (partition, until) in until {
-                        replay(
-                            runtime,
-                            self.view,
-                            input,
-                            connector.as_ref(),
-                            &shape,
-                            (partition, until),
-                            &late,
-                        )?;
-                    }
+                    let replay = Replay {
+                        runtime,
+                        view: self.view,
+                        input,
+                        shape: &shape,
+                        late: &late,
+                    };
+                    replay.run(&spec, until)?;
                 }
             }
             runtime.history_done(self.view, input);
@@ -102,35 +100,38 @@ impl Backfill {
     }
 }
 
-fn replay(
-    runtime: &RuntimeHandle,
+/// The second reading of a source, for one view.
+struct Replay<'a> {
+    runtime: &'a RuntimeHandle,
     view: RelationId,
     input: RelationId,
-    connector: &dyn Connector,
-    shape: &RowShape,
-    (partition, until): (PartitionId, Offset),
-    late: &HashSet<(PartitionId, Offset)>,
-) -> Result<(), SqlError> {
-    let mut reader = connector.open(&partition, Offset::default(), Some(until))?;
-    loop {
-        match reader.read(READ_ROWS)? {
-            ReadStep::End => return Ok(()),
-            ReadStep::Idle => std::thread::yield_now(),
-            ReadStep::Rows(read) => {
-                let rows = shape.shape(&partition, read)?;
-                let in_time: arrow::array::BooleanArray = rows
-                    .offsets
-                    .iter()
-                    .map(|offset| Some(!late.contains(&(partition.clone(), *offset))))
-                    .collect();
-                let delta = Delta::insert(rows.batch);
-                let delta = if late.is_empty() {
-                    delta
-                } else {
-                    delta.filter(&in_time).map_err(highwater_executor::ExecError::from)?
+    shape: &'a RowShape,
+    late: &'a LateRecords,
+}
+
+impl Replay<'_> {
+    /// Reads every partition up to where the shared reader was.
+    fn run(&self, spec: &SourceSpec, until: BTreeMap<PartitionId, Offset>) -> Result<(), SqlError> {
+        let connector = highwater_connectors::connect(spec)?;
+        for (partition, until) in until.into_iter().filter(|(_, until)| *until > Offset::default()) {
+            let mut reader = connector.open(&partition, Offset::default(), Some(until))?;
+            loop {
+                let read = match reader.read(READ_ROWS)? {
+                    ReadStep::End => break,
+                    ReadStep::Idle => continue,
+                    ReadStep::Rows(read) => read,
                 };
-                runtime.history(view, input, delta);
+                let rows = self.shape.shape(&partition, read, None)?;
+                let mut delta = Delta::insert(rows.batch);
+                if let Some(in_time) = self.late.in_time(&partition, &rows.offsets) {
+                    delta = delta.filter(&in_time).map_err(highwater_executor::ExecError::from)?;
+                }
+                if !self.runtime.history(self.view, self.input, delta) {
+                    // The view is gone; nobody waits for the rest.
+                    return Ok(());
+                }
             }
         }
+        Ok(())
     }
 }

@@ -13,8 +13,10 @@ use tokio::sync::{oneshot, watch};
 
 use super::feed::SourceFeed;
 use super::holds::EpochHolds;
+use super::late::late_rows;
+use super::progress::Progress;
 use super::status::{StatusBoard, ViewState, ViewStatus};
-use super::table::TableState;
+use super::table::{Accepted, TableState};
 use super::{Command, Coordinator, MAX_EPOCH_ROWS, MAX_IN_FLIGHT, Writes};
 
 /// How often merged-away versions and idle sources are looked at.
@@ -50,6 +52,8 @@ pub struct Core {
     pub(super) sources: BTreeMap<RelationId, SourceFeed>,
     pub(super) views: HashMap<RelationId, View>,
     pub(super) last_cut: Epoch,
+    /// What the next epoch changes of what can be seen.
+    pub(super) progress: Progress,
     in_flight: VecDeque<InFlight>,
     stopping: Option<oneshot::Sender<()>>,
     next_housekeeping: Instant,
@@ -67,6 +71,7 @@ pub(super) struct View {
 /// An epoch that the workers are computing.
 struct InFlight {
     epoch: Epoch,
+    progress: Progress,
     waiters: Vec<oneshot::Sender<Result<Epoch, SqlError>>>,
 }
 
@@ -98,6 +103,7 @@ impl Core {
             sources: BTreeMap::new(),
             views: HashMap::new(),
             last_cut: setup.last_epoch,
+            progress: Progress::default(),
             in_flight: VecDeque::new(),
             stopping: None,
             next_housekeeping: Instant::now(),
@@ -173,6 +179,12 @@ impl Core {
         {
             self.closed_count += 1;
             self.closed.send_replace(closed.epoch);
+            let closed_count = self.closed_count;
+            self.status.update(|s| {
+                s.closed = closed.epoch;
+                s.closed_count = closed_count;
+                closed.progress.apply(s);
+            });
             for waiter in closed.waiters {
                 // A session that is gone needs no answer; its writes stay.
                 waiter.send(Ok(closed.epoch)).ok();
@@ -246,7 +258,7 @@ impl Core {
         let mut moved = !waiters.is_empty();
         for (id, feed) in &mut self.sources {
             let mut deltas = Vec::new();
-            let mark = feed.take_rows(*id, &mut room, &mut deltas, &self.status);
+            let mark = feed.take_rows(&mut room, &mut deltas, &mut self.progress);
             moved |= mark.before != mark.after;
             marks.push(mark);
             if !deltas.is_empty() {
@@ -254,13 +266,16 @@ impl Core {
             }
         }
         moved |= self.table_marks(&mut marks);
+        moved |= !self.progress.is_empty();
         if inputs.is_empty() && !moved {
             return;
         }
         let tick = Tick::new(opening.epoch, wall_us()).with_watermarks(marks);
         self.last_cut = opening.epoch;
+        self.status.update(|s| s.cut = opening.epoch);
         self.in_flight.push_back(InFlight {
             epoch: opening.epoch,
+            progress: std::mem::take(&mut self.progress),
             waiters,
         });
         self.runtime.tick(tick, inputs.into_iter().collect());
@@ -275,15 +290,22 @@ impl Core {
         done: oneshot::Sender<Result<Epoch, SqlError>>,
     ) {
         let mut applied: Writes = Vec::with_capacity(writes.len());
+        let mut late = Vec::new();
         for (relation, delta) in &writes {
             match self.apply(opening.epoch, *relation, delta) {
-                Ok(delta) => applied.push((*relation, delta)),
+                Ok(accepted) => {
+                    late.push((*relation, delta, accepted.late));
+                    applied.push((*relation, accepted.delta));
+                }
                 Err(error) => {
                     self.undo(opening.epoch, &applied);
                     sequenced.send(Err(error)).ok();
                     return;
                 }
             }
+        }
+        for (relation, delta, rows) in late {
+            self.note_late(relation, delta, &rows);
         }
         opening
             .writes
@@ -292,18 +314,31 @@ impl Core {
         sequenced.send(Ok(())).ok();
     }
 
-    fn apply(&mut self, epoch: Epoch, relation: RelationId, delta: &Delta) -> Result<Delta, SqlError> {
+    fn apply(&self, epoch: Epoch, relation: RelationId, delta: &Delta) -> Result<Accepted, SqlError> {
         let Some(table) = self.tables.get(&relation) else {
             return Err(SqlError::new(
                 highwater_types::SqlState::UNDEFINED_TABLE,
                 format!("the table with OID {relation} was dropped meanwhile"),
             ));
         };
-        let accepted = table.apply(epoch, delta)?;
-        if !accepted.late.is_empty() {
-            super::feed::record_late(&self.status, relation, delta.batch(), &accepted.late, table);
+        table.apply(epoch, delta)
+    }
+
+    /// Counts and keeps the late rows of a write.
+    fn note_late(&mut self, relation: RelationId, delta: &Delta, rows: &[usize]) {
+        if rows.is_empty() {
+            return;
         }
-        Ok(accepted.delta)
+        let Some(table) = self.tables.get_mut(&relation) else {
+            return;
+        };
+        if let Some((column, watermark)) = table.lateness() {
+            table.count_late(rows.len());
+            self.progress.sources.extend(table.progress());
+            self.progress
+                .late_rows
+                .extend(late_rows(relation, delta.batch(), rows, column, watermark));
+        }
     }
 
     fn undo(&self, epoch: Epoch, applied: &Writes) {
@@ -343,7 +378,10 @@ impl Core {
         let mut moved = false;
         for (id, table) in &mut self.tables {
             if let Some((before, after)) = table.tick_watermark() {
-                moved |= before != after;
+                if before != after {
+                    moved = true;
+                    self.progress.sources.extend(table.progress());
+                }
                 marks.push(SourceWatermark {
                     relation: *id,
                     before,
@@ -382,12 +420,6 @@ impl Core {
         for table in self.tables.values() {
             table.collection().retain_from(oldest);
         }
-        let (cut, closed_count) = (self.last_cut, self.closed_count);
-        self.status.update(|s| {
-            s.closed = closed;
-            s.cut = cut;
-            s.closed_count = closed_count;
-        });
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use super::backfill::{Backfill, History};
 use super::core::{Core, View, wall_us};
 use super::feed::SourceFeed;
-use super::source::SourceThread;
+use super::reader::SourceThread;
 use super::status::{ViewState, ViewStatus};
 use super::table::TableState;
 use super::{Command, Coordinator};
@@ -36,6 +36,10 @@ impl Core {
                 let taken = self.tables.get(&id).map_or(Ok(()), |former| table.take_rows_of(former));
                 let made = taken.and_then(|()| table.restore_watermark());
                 if made.is_ok() {
+                    self.progress.sources.extend(table.progress());
+                    self.status.update(|s| {
+                        s.sources.entry(id).or_default();
+                    });
                     self.tables.insert(id, table);
                 }
                 done.send(made).ok();
@@ -46,14 +50,11 @@ impl Core {
                 shape,
                 done,
             } => {
-                let checked = highwater_connectors::connect(&spec).map(|_| ()).map_err(SqlError::from);
-                if checked.is_ok() {
-                    self.status.update(|s| {
-                        s.sources.insert(relation.id, Default::default());
-                    });
-                    self.sources.insert(relation.id, SourceFeed::new(relation, spec, shape));
-                }
-                done.send(checked).ok();
+                self.status.update(|s| {
+                    s.sources.insert(relation.id, Default::default());
+                });
+                self.sources.insert(relation.id, SourceFeed::new(relation, spec, shape));
+                done.send(Ok(())).ok();
             }
             Command::CreateView {
                 relation,
@@ -144,10 +145,9 @@ impl Core {
                 format!("the relation with OID {id} was dropped meanwhile"),
             ));
         };
-        let connector = highwater_connectors::connect(&feed.spec)?;
         if feed.is_running() {
             return Ok(History::Replayed {
-                connector,
+                spec: feed.spec.clone(),
                 shape: Arc::clone(&feed.shape),
                 until: feed.positions(),
                 late: feed.late().clone(),
@@ -160,7 +160,7 @@ impl Core {
         };
         let thread = SourceThread::start(
             &feed.relation.name,
-            connector,
+            feed.spec.clone(),
             Arc::clone(&feed.shape),
             feed.positions(),
             ready,
@@ -213,9 +213,7 @@ impl Core {
         for id in candidates.iter().filter(|id| !readers.contains_key(id)) {
             if let Some(feed) = self.sources.get_mut(id) {
                 feed.stop();
-                self.status.update(|s| {
-                    s.sources.insert(*id, Default::default());
-                });
+                self.progress.rested.push(*id);
             }
         }
     }

@@ -1,22 +1,24 @@
 //! What a source contributes to epochs: rows from its thread, late ones taken out, and its watermark.
 //!
 //! A partition's watermark is the largest value that the declared expression has taken; the source's is the
-//! smallest over its partitions. A partition idle for longer than the declared time does not hold it back, and
-//! when all are idle it follows the wall clock. When every partition has ended, nothing can come any more and
-//! the watermark is [`Watermark::END`].
+//! smallest over its partitions, those included that have brought nothing yet. A partition idle for longer than the
+//! declared time does not hold it back, and when all are idle it follows the wall clock. When every partition has
+//! ended, nothing can come any more and the watermark is [`Watermark::END`].
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use highwater_connectors::{Offset, PartitionId, SourceSpec};
 use highwater_planner::catalog::Relation;
-use highwater_types::{Delta, RelationId, SourceWatermark, Watermark};
+use highwater_types::{Delta, SourceWatermark, Watermark};
 
-use super::source::{RowShape, SourceEvent, SourceRows, SourceThread, late_marks, split_late};
-use super::status::{DeadRow, LateRow, StatusBoard};
-use super::table::TableState;
+use super::late::{LateRecords, late_rows};
+use super::progress::{Progress, SourceProgress};
+use super::reader::{Failure, SourceEvent, SourceThread};
+use super::source::{RowShape, SourceRows, split_late};
+use super::status::{DeadRow, LateRow, PartitionStatus, SourceState, SourceSummary, push_kept};
 
 /// A source: its thread while it is read, and how far it has come.
 pub struct SourceFeed {
@@ -31,15 +33,26 @@ pub struct SourceFeed {
     watermark: Watermark,
     all_idle_since: Option<(Instant, Watermark)>,
     /// Records that came too late: a view made later must not see them either.
-    late: HashSet<(PartitionId, Offset)>,
+    late: LateRecords,
+    /// What does not work, by partition; of the source as a whole under `None`.
+    failures: BTreeMap<Option<PartitionId>, Failure>,
+    row_count: u64,
+    late_row_count: u64,
+    dead_letter_count: u64,
+    /// The newest of them since the last epoch, oldest first.
+    new_late_rows: VecDeque<LateRow>,
+    new_dead_letters: VecDeque<DeadRow>,
 }
 
 #[derive(Debug)]
 struct PartitionState {
     next: Offset,
+    end: Option<Offset>,
     watermark_us: Option<i64>,
     last_row: Instant,
     ended: bool,
+    /// Something has changed since it was last shown.
+    is_news: bool,
 }
 
 impl SourceFeed {
@@ -53,7 +66,13 @@ impl SourceFeed {
             partitions: BTreeMap::new(),
             watermark: Watermark::NONE,
             all_idle_since: None,
-            late: HashSet::new(),
+            late: LateRecords::default(),
+            failures: BTreeMap::new(),
+            row_count: 0,
+            late_row_count: 0,
+            dead_letter_count: 0,
+            new_late_rows: VecDeque::new(),
+            new_dead_letters: VecDeque::new(),
         }
     }
 
@@ -72,7 +91,7 @@ impl SourceFeed {
         *self = SourceFeed::new(Arc::clone(&self.relation), self.spec.clone(), Arc::clone(&self.shape));
     }
 
-    /// Whether rows are waiting, or the clock has something to say.
+    /// Whether rows are waiting.
     pub fn has_rows(&self) -> bool {
         self.thread.as_ref().is_some_and(SourceThread::has_events)
     }
@@ -86,7 +105,7 @@ impl SourceFeed {
     }
 
     /// The records that came too late.
-    pub fn late(&self) -> &HashSet<(PartitionId, Offset)> {
+    pub fn late(&self) -> &LateRecords {
         &self.late
     }
 
@@ -96,13 +115,7 @@ impl SourceFeed {
     }
 
     /// Takes up to `room` rows for an epoch, and says how the watermark moves with it.
-    pub fn take_rows(
-        &mut self,
-        id: RelationId,
-        room: &mut usize,
-        deltas: &mut Vec<Delta>,
-        status: &StatusBoard,
-    ) -> SourceWatermark {
+    pub fn take_rows(&mut self, room: &mut usize, deltas: &mut Vec<Delta>, progress: &mut Progress) -> SourceWatermark {
         let before = self.watermark;
         let mut changed = false;
         while *room > 0
@@ -110,90 +123,100 @@ impl SourceFeed {
         {
             changed = true;
             match event {
+                SourceEvent::Found(partitions) => partitions.iter().for_each(|p| {
+                    self.partition(p);
+                }),
                 SourceEvent::Rows(rows) => {
-                    *room = room.saturating_sub(rows.batch.num_rows().max(1));
-                    self.take_batch(id, rows, before, deltas, status);
+                    *room = room.saturating_sub((rows.batch.num_rows() + rows.dead.len()).max(1));
+                    self.take_batch(rows, before, deltas);
                 }
-                SourceEvent::Ended(partition) => self.partition(&partition).ended = true,
-                SourceEvent::Failed(error) => {
-                    tracing::error!(source = %self.relation.name, %error, "a source has failed");
-                    status.update(|s| s.sources.entry(id).or_default().error = Some(error.to_string()));
+                SourceEvent::Ended(partition) => self.partition(&partition).end_here(),
+                SourceEvent::Failed(failure) => self.fail(failure),
+                SourceEvent::Recovered(partition) => {
+                    tracing::info!(source = %self.relation.name, ?partition, "a source works again");
+                    self.failures.remove(&partition);
                 }
             }
         }
         self.watermark = before.max(self.next_watermark());
         if changed || self.watermark != before {
-            self.show(id, status);
+            progress.sources.push(self.news());
+            progress.late_rows.extend(self.new_late_rows.drain(..));
+            progress.dead_letters.extend(self.new_dead_letters.drain(..));
         }
         SourceWatermark {
-            relation: id,
+            relation: self.relation.id,
             before,
             after: self.watermark,
         }
     }
 
-    fn take_batch(
-        &mut self,
-        id: RelationId,
-        rows: SourceRows,
-        before: Watermark,
-        deltas: &mut Vec<Delta>,
-        status: &StatusBoard,
-    ) {
+    fn fail(&mut self, failure: Failure) {
+        let source = &self.relation.name;
+        match (&failure.partition, failure.is_final) {
+            (partition, true) => tracing::error!(%source, ?partition, error = %failure.error, "a source has failed"),
+            (partition, false) => {
+                tracing::warn!(%source, ?partition, error = %failure.error, "a source fails and is tried again");
+            }
+        }
+        self.failures.insert(failure.partition.clone(), failure);
+    }
+
+    fn take_batch(&mut self, rows: SourceRows, before: Watermark, deltas: &mut Vec<Delta>) {
         let state = self.partition(&rows.partition);
         state.next = rows.next;
+        state.end = rows.end;
         state.last_row = Instant::now();
         state.watermark_us = state.watermark_us.max(rows.watermark_us);
-        if !rows.dead.is_empty() {
-            let dead = rows.dead.iter().map(|letter| DeadRow {
-                source: id,
+        let source = self.relation.id;
+        self.dead_letter_count += rows.dead.len() as u64;
+        for letter in &rows.dead {
+            let row = DeadRow {
+                source,
                 partition: letter.partition.to_string(),
                 offset: letter.offset.0,
                 error: letter.reason.clone(),
                 payload: letter.payload.clone(),
-            });
-            status.update(|s| {
-                s.sources.entry(id).or_default().dead_letter_count += rows.dead.len() as u64;
-                dead.for_each(|row| s.push_dead(row));
-            });
+            };
+            push_kept(&mut self.new_dead_letters, row);
         }
         let has_late = before != Watermark::NONE && rows.earliest_us.is_some_and(|time| !before.admits(time));
         let batch = match self.shape.time_column().filter(|_| has_late) {
             None => rows.batch,
-            Some(column) => self.without_late(id, &rows, column, before, status),
+            Some(column) => self.without_late(&rows, column, before),
         };
-        let applied = batch.num_rows() as u64;
-        status.update(|s| s.sources.entry(id).or_default().row_count += applied);
-        if applied > 0 {
+        self.row_count += batch.num_rows() as u64;
+        if batch.num_rows() > 0 {
             deltas.push(Delta::insert(batch));
         }
     }
 
-    fn without_late(
-        &mut self,
-        id: RelationId,
-        rows: &SourceRows,
-        column: usize,
-        before: Watermark,
-        status: &StatusBoard,
-    ) -> RecordBatch {
+    fn without_late(&mut self, rows: &SourceRows, column: usize, before: Watermark) -> RecordBatch {
         let (in_time, late) = split_late(&rows.batch, column, before.0)
             .expect("a time column was checked to be one when the source was made");
         self.late
-            .extend(late.iter().map(|row| (rows.partition.clone(), rows.offsets[*row])));
-        push_late(status, id, &rows.batch, &late, column, before);
+            .add(&rows.partition, late.iter().map(|row| rows.offsets[*row]));
+        self.late_row_count += late.len() as u64;
+        for row in late_rows(self.relation.id, &rows.batch, &late, column, before) {
+            push_kept(&mut self.new_late_rows, row);
+        }
         in_time
     }
 
     fn partition(&mut self, partition: &PartitionId) -> &mut PartitionState {
-        self.partitions
+        let state = self
+            .partitions
             .entry(partition.clone())
             .or_insert_with(|| PartitionState {
                 next: Offset::default(),
+                end: None,
                 watermark_us: None,
                 last_row: Instant::now(),
                 ended: false,
-            })
+                is_news: true,
+            });
+        state.is_news = true;
+        state
     }
 
     fn next_watermark(&mut self) -> Watermark {
@@ -203,7 +226,7 @@ impl SourceFeed {
         if self.partitions.is_empty() {
             return Watermark::NONE;
         }
-        if self.partitions.values().all(|p| p.ended) {
+        if self.has_ended() {
             return Watermark::END;
         }
         let timeout = declared
@@ -225,48 +248,57 @@ impl SourceFeed {
         smallest.map_or(Watermark::NONE, Watermark)
     }
 
-    fn show(&self, id: RelationId, status: &StatusBoard) {
-        let positions: BTreeMap<String, u64> = self
-            .partitions
-            .iter()
-            .map(|(partition, state)| (partition.to_string(), state.next.0))
-            .collect();
-        let watermark = self.watermark;
-        let running = self.thread.is_some();
-        status.update(|s| {
-            let entry = s.sources.entry(id).or_default();
-            entry.positions = positions;
-            entry.watermark = watermark;
-            entry.running = running;
-        });
+    /// Whether there can be no more rows. A source is told its partitions before their rows, so none is missing.
+    fn has_ended(&self) -> bool {
+        !self.partitions.is_empty() && self.partitions.values().all(|p| p.ended) && self.failures.is_empty()
     }
-}
 
-/// Counts and keeps late rows of a table.
-pub fn record_late(status: &StatusBoard, id: RelationId, batch: &RecordBatch, late: &[usize], table: &TableState) {
-    if let Some((column, before)) = table.lateness() {
-        push_late(status, id, batch, late, column, before);
-    }
-}
-
-fn push_late(
-    status: &StatusBoard,
-    id: RelationId,
-    batch: &RecordBatch,
-    late: &[usize],
-    column: usize,
-    watermark: Watermark,
-) {
-    let marks = late_marks(id, batch, late, column);
-    status.update(|s| {
-        s.sources.entry(id).or_default().late_row_count += late.len() as u64;
-        for (row, time_us) in marks {
-            s.push_late(LateRow {
-                source: id,
-                row,
-                time_us,
-                watermark,
-            });
+    fn state(&self) -> SourceState {
+        if self.thread.is_none() {
+            return SourceState::Unread;
         }
-    });
+        match self.failures.values().map(|failure| failure.is_final).max() {
+            Some(true) => SourceState::Failed,
+            Some(false) => SourceState::Retrying,
+            None if self.has_ended() => SourceState::Done,
+            None => SourceState::Running,
+        }
+    }
+
+    /// What has changed since it was last asked.
+    fn news(&mut self) -> SourceProgress {
+        let changed = self.partitions.iter_mut().filter(|(_, state)| state.is_news);
+        let partitions = changed.map(|(partition, state)| {
+            state.is_news = false;
+            (partition.clone(), state.status())
+        });
+        let partitions = partitions.collect();
+        let errors = self.failures.values();
+        SourceProgress {
+            source: self.relation.id,
+            summary: SourceSummary {
+                state: self.state(),
+                row_count: self.row_count,
+                late_row_count: self.late_row_count,
+                dead_letter_count: self.dead_letter_count,
+                watermark: self.watermark,
+                error: errors.max_by_key(|f| f.is_final).map(|f| f.error.message.clone()),
+            },
+            partitions,
+        }
+    }
+}
+
+impl PartitionState {
+    fn end_here(&mut self) {
+        self.ended = true;
+        self.end = Some(self.next);
+    }
+
+    fn status(&self) -> PartitionStatus {
+        PartitionStatus {
+            position: self.next.0,
+            end: self.end.map(|end| end.0.max(self.next.0)),
+        }
+    }
 }

@@ -15,7 +15,10 @@ mod core;
 mod ddl;
 mod feed;
 mod holds;
+mod late;
 mod locks;
+mod progress;
+mod reader;
 mod source;
 mod status;
 mod table;
@@ -33,7 +36,7 @@ pub use self::core::{Core, CoreSetup};
 pub use holds::{EpochHold, EpochHolds};
 pub use locks::{TableLocks, TransactionId, TransactionIds};
 pub use source::RowShape;
-pub use status::{DeadRow, LateRow, SourceStatus, Status, StatusBoard, ViewState, ViewStatus};
+pub use status::{DeadRow, LateRow, SourceState, SourceStatus, Status, StatusBoard, ViewState, ViewStatus};
 
 /// How many epochs may be computed at a time.
 pub const MAX_IN_FLIGHT: usize = 2;
@@ -65,7 +68,7 @@ pub enum Command {
         /// Told when it takes writes.
         done: oneshot::Sender<Result<(), SqlError>>,
     },
-    /// A source now exists. It is read once a view reads it.
+    /// A source now exists. It is read once a view reads it, and fails then if it cannot be.
     CreateSource {
         /// Which one.
         relation: Arc<Relation>,
@@ -73,7 +76,7 @@ pub enum Command {
         spec: SourceSpec,
         /// What makes rows of its records.
         shape: Arc<RowShape>,
-        /// Told when the connector has accepted it.
+        /// Told when views can read it.
         done: oneshot::Sender<Result<(), SqlError>>,
     },
     /// A materialized view now exists.

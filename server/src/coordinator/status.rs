@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard};
 
+use highwater_connectors::PartitionId;
 use highwater_types::{Epoch, RelationId, SqlError, Watermark};
 
-/// How many late rows, and how many dead letters, are kept: the newest.
-const KEPT_ROWS: usize = 1000;
+/// How many late rows, and how many dead letters, are kept of a source: the newest.
+pub const KEPT_ROWS: usize = 1000;
 
 /// All that can be seen, guarded by a lock that is held for copying only.
 #[derive(Debug, Default)]
@@ -28,17 +29,26 @@ pub struct Status {
     pub sources: BTreeMap<RelationId, SourceStatus>,
     /// Per materialized view.
     pub views: BTreeMap<RelationId, ViewStatus>,
+}
+
+/// One source's progress.
+#[derive(Debug, Clone, Default)]
+pub struct SourceStatus {
+    /// How it is.
+    pub summary: SourceSummary,
+    /// How far each partition is.
+    pub partitions: BTreeMap<PartitionId, PartitionStatus>,
     /// The newest late rows, oldest first.
     pub late_rows: VecDeque<LateRow>,
     /// The newest dead letters, oldest first.
     pub dead_letters: VecDeque<DeadRow>,
 }
 
-/// One source's progress.
+/// How a source is.
 #[derive(Debug, Clone, PartialEq)]
-pub struct SourceStatus {
-    /// Whether it is being read.
-    pub running: bool,
+pub struct SourceSummary {
+    /// Where it is in its life.
+    pub state: SourceState,
     /// Rows applied.
     pub row_count: u64,
     /// Rows that came after their watermark.
@@ -47,24 +57,45 @@ pub struct SourceStatus {
     pub dead_letter_count: u64,
     /// The watermark in force.
     pub watermark: Watermark,
-    /// Per partition, the offset after the last row applied.
-    pub positions: BTreeMap<String, u64>,
-    /// Why it stopped, when it failed.
+    /// What does not work.
     pub error: Option<String>,
 }
 
-impl Default for SourceStatus {
-    fn default() -> SourceStatus {
-        SourceStatus {
-            running: false,
+impl Default for SourceSummary {
+    fn default() -> SourceSummary {
+        SourceSummary {
+            state: SourceState::Unread,
             row_count: 0,
             late_row_count: 0,
             dead_letter_count: 0,
             watermark: Watermark::NONE,
-            positions: BTreeMap::new(),
             error: None,
         }
     }
+}
+
+/// Where a source is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceState {
+    /// No view reads it.
+    Unread,
+    /// It is being read.
+    Running,
+    /// A part of it fails, and is tried again.
+    Retrying,
+    /// A part of it has failed for good; the rest goes on.
+    Failed,
+    /// It has been read to its end.
+    Done,
+}
+
+/// How far a partition is, in offsets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PartitionStatus {
+    /// Everything before has been applied.
+    pub position: u64,
+    /// Where the partition ends by now, as far as is known.
+    pub end: Option<u64>,
 }
 
 /// One view's progress.
@@ -137,20 +168,10 @@ impl StatusBoard {
     }
 }
 
-impl Status {
-    /// Adds a late row, and forgets the oldest beyond the limit.
-    pub fn push_late(&mut self, row: LateRow) {
-        self.late_rows.push_back(row);
-        if self.late_rows.len() > KEPT_ROWS {
-            self.late_rows.pop_front();
-        }
+/// Adds a row, and forgets the oldest beyond the limit.
+pub fn push_kept<T>(rows: &mut VecDeque<T>, row: T) {
+    if rows.len() == KEPT_ROWS {
+        rows.pop_front();
     }
-
-    /// Adds a dead letter, and forgets the oldest beyond the limit.
-    pub fn push_dead(&mut self, row: DeadRow) {
-        self.dead_letters.push_back(row);
-        if self.dead_letters.len() > KEPT_ROWS {
-            self.dead_letters.pop_front();
-        }
-    }
+    rows.push_back(row);
 }

@@ -9,13 +9,16 @@ use highwater_executor::{Collection, ExecError, Projection};
 use highwater_planner::catalog::{Relation, RelationKind};
 use highwater_types::{Delta, Epoch, RowKeys, SqlError, SqlState, Watermark};
 
+use super::progress::SourceProgress;
 use super::source::split_late;
+use super::status::{SourceState, SourceSummary};
 
 /// A table that takes writes.
 pub struct TableState {
     relation: Arc<Relation>,
     collection: Arc<Collection>,
     watermark: Option<TableWatermark>,
+    late_row_count: u64,
 }
 
 struct TableWatermark {
@@ -61,6 +64,7 @@ impl TableState {
             relation,
             collection,
             watermark,
+            late_row_count: 0,
         }
     }
 
@@ -77,6 +81,25 @@ impl TableState {
     /// The time column and the watermark that rows are late by.
     pub fn lateness(&self) -> Option<(usize, Watermark)> {
         self.watermark.as_ref().map(|w| (w.column, w.in_force))
+    }
+
+    /// So many more rows have come too late.
+    pub fn count_late(&mut self, rows: usize) {
+        self.late_row_count += rows as u64;
+    }
+
+    /// What can be seen of a table with a watermark.
+    pub fn progress(&self) -> Option<SourceProgress> {
+        Some(SourceProgress {
+            source: self.relation.id,
+            summary: SourceSummary {
+                state: SourceState::Running,
+                late_row_count: self.late_row_count,
+                watermark: self.watermark()?,
+                ..SourceSummary::default()
+            },
+            partitions: Vec::new(),
+        })
     }
 
     /// The watermark before and after the epoch that is being cut; the next one starts with the latter.

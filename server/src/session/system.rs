@@ -10,7 +10,7 @@ use highwater_types::Watermark;
 
 use super::settings::{SettingRow, Settings};
 use super::{Session, Startup};
-use crate::coordinator::{SourceStatus, Status, ViewState};
+use crate::coordinator::{DeadRow, LateRow, SourceState, SourceStatus, ViewState};
 use crate::database::Database;
 use crate::system::{
     CurrentView, DeadLetterInfo, EpochInfo, LateRowInfo, Live, PartitionInfo, Role, SessionFacts, Setting, Size,
@@ -154,8 +154,8 @@ fn live(database: &Database) -> Live {
             })
             .collect::<BTreeMap<_, _>>(),
         state: Vec::new(),
-        late_rows: late_rows(&status),
-        dead_letters: dead_letters(&status),
+        late_rows: status.sources.values().flat_map(late_rows).collect(),
+        dead_letters: status.sources.values().flat_map(dead_letters).collect(),
         epochs: EpochInfo {
             closed: status.closed.0,
             cut: status.cut.0,
@@ -166,27 +166,31 @@ fn live(database: &Database) -> Live {
 }
 
 fn source_info(source: &SourceStatus) -> SourceInfo {
-    let state = match (&source.error, source.running) {
-        (Some(_), _) => "failed",
-        (None, true) => "running",
-        (None, false) => "done",
+    let summary = &source.summary;
+    let state = match summary.state {
+        SourceState::Unread => "unread",
+        SourceState::Running => "running",
+        SourceState::Retrying => "retrying",
+        SourceState::Failed => "failed",
+        SourceState::Done => "done",
     };
     SourceInfo {
         state: state.to_string(),
-        row_count: source.row_count,
-        late_row_count: source.late_row_count,
-        dead_letter_count: source.dead_letter_count,
-        watermark_us: micros(source.watermark),
+        row_count: summary.row_count,
+        late_row_count: summary.late_row_count,
+        dead_letter_count: summary.dead_letter_count,
+        watermark_us: micros(summary.watermark),
         partitions: source
-            .positions
+            .partitions
             .iter()
-            .map(|(partition, position)| PartitionInfo {
-                partition: partition.clone(),
-                position: Some(*position),
+            .map(|(partition, status)| PartitionInfo {
+                partition: partition.to_string(),
+                position: Some(status.position),
+                end: status.end,
                 ..PartitionInfo::default()
             })
             .collect(),
-        error: source.error.clone(),
+        error: summary.error.clone(),
     }
 }
 
@@ -202,25 +206,25 @@ fn view_info(state: &ViewState) -> ViewInfo {
     }
 }
 
-fn late_rows(status: &Status) -> Vec<LateRowInfo> {
-    let info = |late: &crate::coordinator::LateRow| LateRowInfo {
+/// Newest first.
+fn late_rows(source: &SourceStatus) -> impl Iterator<Item = LateRowInfo> {
+    source.late_rows.iter().rev().map(|late: &LateRow| LateRowInfo {
         source: late.source,
         row: late.row.clone(),
         time_us: Some(late.time_us),
         watermark_us: micros(late.watermark),
-    };
-    status.late_rows.iter().rev().map(info).collect()
+    })
 }
 
-fn dead_letters(status: &Status) -> Vec<DeadLetterInfo> {
-    let info = |dead: &crate::coordinator::DeadRow| DeadLetterInfo {
+/// Newest first.
+fn dead_letters(source: &SourceStatus) -> impl Iterator<Item = DeadLetterInfo> {
+    source.dead_letters.iter().rev().map(|dead: &DeadRow| DeadLetterInfo {
         source: dead.source,
         partition: dead.partition.clone(),
         offset: dead.offset,
         error: dead.error.clone(),
         payload: dead.payload.clone(),
-    };
-    status.dead_letters.iter().rev().map(info).collect()
+    })
 }
 
 fn micros(watermark: Watermark) -> Option<i64> {

@@ -225,11 +225,14 @@ impl<T: ToString> IntoCell for Option<List<T>> {
     }
 }
 
-/// A moment, in microseconds since 1970.
+/// A moment, in microseconds since 1970; the last one there is stands for infinity.
 pub(crate) struct Moment(pub(crate) i64);
 
 impl IntoCell for Moment {
     fn into_cell(self) -> Cell {
+        if self.0 == i64::MAX {
+            return Some(Cow::Borrowed("infinity"));
+        }
         let time = chrono::DateTime::from_timestamp_micros(self.0)?;
         Some(Cow::Owned(time.format("%Y-%m-%d %H:%M:%S%.6f+00").to_string()))
     }

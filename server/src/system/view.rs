@@ -145,7 +145,7 @@ pub struct Live {
 /// A source's progress.
 #[derive(Debug, Clone, Default)]
 pub struct SourceInfo {
-    /// `running`, `done`, `paused` or `failed`.
+    /// `unread` by any view, `running`, `retrying`, `failed` or `done`.
     pub state: String,
     /// Rows applied.
     pub row_count: u64,

@@ -57,7 +57,9 @@ fn watermarks(view: &SystemView, rows: &mut Rows<'_>) {
     for (id, source) in &view.live().sources {
         let declared = view.catalog.relation(*id).is_some_and(|r| r.watermark.is_some());
         if declared {
-            let lag_ms = source.watermark_us.map(|w| (view.now_us.saturating_sub(w)) / 1000);
+            // Nothing is behind once all has come.
+            let moment = source.watermark_us.filter(|us| *us != i64::MAX);
+            let lag_ms = moment.map(|us| view.now_us.saturating_sub(us) / 1000);
             rows.add()
                 .set("source", display_name(view, *id))
                 .set("watermark", source.watermark_us.map(Moment))

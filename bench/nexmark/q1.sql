@@ -1,0 +1,2 @@
+-- q1, currency conversion: a projection. As in the Flink suite.
+SELECT auction, bidder, 0.908 * price AS price, date_time, extra FROM bid;
