@@ -23,6 +23,7 @@ mod like;
 mod literal;
 mod name;
 mod object;
+mod one_row;
 mod operator;
 mod order;
 mod predicate;

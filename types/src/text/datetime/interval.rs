@@ -1,7 +1,7 @@
 //! Reads intervals: `1 year 2 days 03:04:05`, `1-2`, `3 days ago`, `P1Y2M3DT4H5M6S`, `1.5 hours`. Follows
 //! PostgreSQL's `DecodeInterval`, which reads from the right so that a unit is known before its number.
 
-use super::decode::{parse_fraction, split_clock};
+use super::clock::{parse_fraction, split_clock};
 use super::fields::{Field, FieldKind, split_fields};
 use super::keywords::{IntervalWord, Unit, interval_word};
 use super::{DAY_US, HOUR_US, MINUTE_US, Refusal, SECOND_US};

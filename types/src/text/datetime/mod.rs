@@ -5,7 +5,9 @@
 //! text to fields ([`fields`]), then decide field by field what each is ([`decode`], [`interval`]).
 
 mod calendar;
+mod clock;
 mod decode;
+mod decoder;
 mod fields;
 mod interval;
 mod keywords;
