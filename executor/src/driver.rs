@@ -182,7 +182,8 @@ pub(crate) fn pass<'scope>(
                         send(&mut session, &capability, &tick, Changes::Faults(faults));
                     }
                     Some((tick, Changes::Rows(delta))) => {
-                        if call(&name, &flow, || pass.update(&tick, &delta, &mut out)).is_some() {
+                        let passed = call(&name, &flow, || pass.update(&tick, &delta, &mut out));
+                        if passed.is_some() {
                             ship(&mut out, &mut session, &capability, &tick);
                         }
                     }
@@ -218,8 +219,8 @@ struct Driver {
 /// Whether the oldest open epoch is done with.
 enum Turn {
     Closed,
-    WaitForInput,
-    WaitForTurn,
+    AwaitInput,
+    AwaitWorker,
 }
 
 impl Driver {
@@ -274,8 +275,8 @@ impl Driver {
                     self.open.remove(&epoch);
                     self.move_standing(epoch + 1);
                 }
-                Some(Turn::WaitForInput) => break,
-                Some(Turn::WaitForTurn) => {
+                Some(Turn::AwaitInput) => break,
+                Some(Turn::AwaitWorker) => {
                     self.activator.activate();
                     break;
                 }
@@ -302,11 +303,11 @@ impl Driver {
             let row_count = changes.count() + ship(&mut self.out, session, &open.capability, &open.tick);
             *budget = budget.saturating_sub(row_count);
             if *budget == 0 {
-                return Some(Turn::WaitForTurn);
+                return Some(Turn::AwaitWorker);
             }
         }
         if frontier <= epoch {
-            return Some(Turn::WaitForInput);
+            return Some(Turn::AwaitInput);
         }
         let (tick, out) = (&open.tick, &mut self.out);
         let step = call(&self.name, &self.flow, || role.close(tick, out))?;
@@ -314,7 +315,7 @@ impl Driver {
         *budget = budget.saturating_sub(row_count);
         Some(match step {
             Step::Done => Turn::Closed,
-            Step::Yield => Turn::WaitForTurn,
+            Step::Yield => Turn::AwaitWorker,
         })
     }
 

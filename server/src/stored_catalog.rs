@@ -16,7 +16,7 @@ const NEWEST_ID: &str = "newest_id";
 ///
 /// # Errors
 /// When it cannot be read, or a record in it is damaged.
-pub fn load(store: &Store) -> Result<(Catalog, u32), StorageError> {
+pub(crate) fn load(store: &Store) -> Result<(Catalog, u32), StorageError> {
     let mut catalog = Catalog::new();
     let mut newest_id = RelationId::FIRST_USER.0;
     for (key, value) in store.catalog_load()? {
@@ -35,7 +35,7 @@ pub fn load(store: &Store) -> Result<(Catalog, u32), StorageError> {
 ///
 /// # Errors
 /// When it cannot be made durable.
-pub fn put_relations(store: &Store, relations: &[&Relation], newest_id: u32) -> Result<(), StorageError> {
+pub(crate) fn put_relations(store: &Store, relations: &[&Relation], newest_id: u32) -> Result<(), StorageError> {
     let mut puts: Vec<(String, Vec<u8>)> = relations.iter().map(|r| relation_record(r)).collect();
     puts.push((NEWEST_ID.to_string(), encode(&newest_id)));
     store.catalog_commit(&puts, &[])
@@ -45,7 +45,7 @@ pub fn put_relations(store: &Store, relations: &[&Relation], newest_id: u32) -> 
 ///
 /// # Errors
 /// When it cannot be made durable.
-pub fn put_changes(store: &Store, from: &Catalog, to: &Catalog) -> Result<(), StorageError> {
+pub(crate) fn put_changes(store: &Store, from: &Catalog, to: &Catalog) -> Result<(), StorageError> {
     let changed = to
         .relations()
         .filter(|r| from.relation(r.id) != Some(r))
@@ -68,7 +68,7 @@ pub fn put_changes(store: &Store, from: &Catalog, to: &Catalog) -> Result<(), St
 }
 
 /// What a source's catalog entry says to its connector: the columns that the connector fills, and the options.
-pub fn source_spec(relation: &Relation, config: &ConnectorConfig) -> SourceSpec {
+pub(crate) fn source_spec(relation: &Relation, config: &ConnectorConfig) -> SourceSpec {
     let columns = relation
         .columns
         .iter()

@@ -133,12 +133,10 @@ impl Delta {
     /// When an index is out of bounds.
     pub fn take(&self, indices: &UInt32Array) -> Result<Delta, DeltaError> {
         let batch = take_record_batch(&self.batch, indices)?;
-        let weights = match &self.weights {
-            None => None,
-            Some(w) => Some(Int64Array::from_iter_values(
-                indices.values().iter().map(|i| w.value(*i as usize)),
-            )),
-        };
+        let weights = self
+            .weights
+            .as_ref()
+            .map(|w| Int64Array::from_iter_values(indices.values().iter().map(|i| w.value(*i as usize))));
         Ok(Delta { batch, weights })
     }
 

@@ -99,8 +99,8 @@ fn divide_finite(a: i256, b: i256, shift: i32) -> Option<i256> {
         });
         let Some((digits, power, scaled)) = room else {
             // The divisor alone nearly fills 256 bits: its last digit is beyond what a result can show.
-            rest = rest / i256::from_i128(10);
-            b = b / i256::from_i128(10);
+            rest /= i256::from_i128(10);
+            b /= i256::from_i128(10);
             continue;
         };
         quotient = quotient.checked_mul(power)?.checked_add(scaled / b)?;

@@ -195,7 +195,7 @@ impl Binder<'_> {
         }
         let limited = matches!(to, SqlType::Varchar(Some(_)) | SqlType::Bpchar(Some(_)));
         match value {
-            ScalarValue::Utf8(Some(text)) if !is_oid_like(to) && !(limited && explicit) => {
+            ScalarValue::Utf8(Some(text)) if !(is_oid_like(to) || limited && explicit) => {
                 match self.read_literal(text, to) {
                     Err(error) if !reads_clock(text) => return Err(error),
                     Ok(expr) => return Ok(Typed::new(expr, to.clone())),

@@ -126,14 +126,12 @@ fn same_type(call: &Call, left: ArrayRef, right: &Arg, row: usize) -> Result<(Ar
 
 fn searching() -> Vec<Function> {
     vec![
-        Function::new("@>", TWO, BOOL, |c| compare(c, |a, b| includes(a, b))),
+        Function::new("@>", TWO, BOOL, |c| compare(c, includes)),
         Function::new("<@", TWO, BOOL, |c| compare(c, |a, b| includes(b, a))),
         Function::new("&&", TWO, BOOL, |c| compare(c, overlaps)),
         Function::new("array_overlap", TWO, BOOL, |c| compare(c, overlaps)),
         Function::new("array_position", WITH_ELEMENT, INT4, |c| {
-            map_rows(c, |r| {
-                Ok(places(c, r)?.map(|p| p.first().copied())).map(Option::flatten)
-            })
+            map_rows(c, |r| Ok(places(c, r)?.and_then(|p| p.first().copied())))
         })
         .with_nulls(),
         Function::new("array_positions", WITH_ELEMENT, INT4S, |c| {

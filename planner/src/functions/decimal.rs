@@ -191,9 +191,9 @@ pub(crate) fn multiply_finite(a: i256, b: i256, from: i32, to: i32) -> Option<i2
     let (mut a, mut b, mut from) = (a, b, from);
     while from > to {
         if a % ten == i256::ZERO {
-            a = a / ten;
+            a /= ten;
         } else if b % ten == i256::ZERO {
-            b = b / ten;
+            b /= ten;
         } else {
             break;
         }

@@ -73,7 +73,7 @@ fn skip_literal<'t>(text: &'t str, literal: &str) -> &'t str {
     rest.trim_start()
 }
 
-fn read_number<'t>(text: &'t str, width: usize, key: Key) -> Result<(i64, &'t str), SqlError> {
+fn read_number(text: &str, width: usize, key: Key) -> Result<(i64, &str), SqlError> {
     let trimmed = text.trim_start();
     let digits: usize = trimmed.bytes().take(width).take_while(u8::is_ascii_digit).count();
     if digits == 0 {

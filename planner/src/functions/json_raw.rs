@@ -92,7 +92,7 @@ impl<'j> Scan<'j> {
     }
 
     fn at_close(&mut self, bracket: u8) -> bool {
-        matches!(self.peek(), None) || self.peek() == Some(bracket)
+        self.peek().is_none() || self.peek() == Some(bracket)
     }
 
     fn skip(&mut self, byte: u8) {

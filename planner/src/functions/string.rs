@@ -253,7 +253,7 @@ fn cutting() -> Vec<Function> {
         Function::new("rpad", &[T::Text, T::Int4, T::Text], TEXT, |c| {
             map3::<Text, Int4, Text, _>(c, |s, n, fill| pad(s, n, fill, false))
         }),
-        Function::new("string_to_array", &[T::Text, T::Text], TEXTS, |c| string_to_array(c)).with_nulls(),
+        Function::new("string_to_array", &[T::Text, T::Text], TEXTS, string_to_array).with_nulls(),
         Function::new("string_to_array", &[T::Text, T::Text, T::Text], TEXTS, |c| {
             string_to_array(c)
         })

@@ -23,7 +23,7 @@ pub(crate) fn functions() -> Vec<Function> {
             "+",
             &[T::Date, T::Int4],
             || SqlType::Date,
-            |c| map2::<Date, Int4, _>(c, |d, n| add_days(d, n)),
+            |c| map2::<Date, Int4, _>(c, add_days),
         ),
         Function::new(
             "+",

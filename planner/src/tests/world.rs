@@ -13,7 +13,7 @@ use highwater_types::text::{TextSettings, TextWriter};
 use highwater_types::{RelationId, SqlError, SqlType};
 use tokio::runtime::Runtime;
 
-use crate::catalog::{Catalog, Relation};
+use crate::catalog::Catalog;
 use crate::with_now;
 use crate::{
     NoSystemRelations, OutputColumn, PlanContext, PlanError, PlanSettings, QueryPlan, RelationSource, ScanTarget,

@@ -18,7 +18,7 @@ use super::source::RowShape;
 const READ_ROWS: usize = 8192;
 
 /// Everything a view's history is read from.
-pub struct Backfill {
+pub(crate) struct Backfill {
     /// The view.
     pub view: RelationId,
     /// The epoch it was created at, held so that its rows are not merged away before they are read.
@@ -28,7 +28,7 @@ pub struct Backfill {
 }
 
 /// Where one input's history comes from.
-pub enum History {
+pub(crate) enum History {
     /// The stored rows of a table or view at the creation epoch.
     Stored(Arc<Collection>),
     /// A source's records from its start up to where its shared reader was.
@@ -48,7 +48,7 @@ pub enum History {
 
 impl Backfill {
     /// Reads all history and gives it to the dataflow; `failed` is told when an input cannot be read.
-    pub fn start(
+    pub(crate) fn start(
         self,
         runtime: RuntimeHandle,
         closed: watch::Receiver<Epoch>,

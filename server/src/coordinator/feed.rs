@@ -21,7 +21,7 @@ use super::source::{RowShape, SourceRows, split_late};
 use super::status::{DeadRow, LateRow, PartitionStatus, SourceState, SourceSummary, push_kept};
 
 /// A source: its thread while it is read, and how far it has come.
-pub struct SourceFeed {
+pub(crate) struct SourceFeed {
     /// The source.
     pub relation: Arc<Relation>,
     /// How to connect to it.
@@ -57,7 +57,7 @@ struct PartitionState {
 
 impl SourceFeed {
     /// A source that is not read yet.
-    pub fn new(relation: Arc<Relation>, spec: SourceSpec, shape: Arc<RowShape>) -> SourceFeed {
+    pub(crate) fn new(relation: Arc<Relation>, spec: SourceSpec, shape: Arc<RowShape>) -> SourceFeed {
         SourceFeed {
             relation,
             spec,
@@ -77,17 +77,17 @@ impl SourceFeed {
     }
 
     /// Whether it is being read, or has been read to its end.
-    pub fn is_running(&self) -> bool {
+    pub(crate) fn is_running(&self) -> bool {
         self.thread.is_some()
     }
 
     /// Goes on with this thread.
-    pub fn attach(&mut self, thread: SourceThread) {
+    pub(crate) fn attach(&mut self, thread: SourceThread) {
         self.thread = Some(thread);
     }
 
     /// Stops reading, and forgets how far it has come.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         *self = SourceFeed::new(Arc::clone(&self.relation), self.spec.clone(), Arc::clone(&self.shape));
     }
 
@@ -97,7 +97,7 @@ impl SourceFeed {
     }
 
     /// Where each partition is: everything before has been applied.
-    pub fn positions(&self) -> BTreeMap<PartitionId, Offset> {
+    pub(crate) fn positions(&self) -> BTreeMap<PartitionId, Offset> {
         self.partitions
             .iter()
             .map(|(partition, state)| (partition.clone(), state.next))
@@ -110,7 +110,7 @@ impl SourceFeed {
     }
 
     /// The watermark in force.
-    pub fn watermark(&self) -> Watermark {
+    pub(crate) fn watermark(&self) -> Watermark {
         self.watermark
     }
 

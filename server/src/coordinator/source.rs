@@ -159,7 +159,7 @@ enum Refused {
 }
 
 /// Splits off the rows whose time is below the watermark: the rows in time, and the positions of the late ones.
-pub fn split_late(
+pub(crate) fn split_late(
     batch: &RecordBatch,
     time_column: usize,
     watermark_us: i64,

@@ -14,7 +14,7 @@ use super::source::split_late;
 use super::status::{SourceState, SourceSummary};
 
 /// A table that takes writes.
-pub struct TableState {
+pub(crate) struct TableState {
     relation: Arc<Relation>,
     collection: Arc<Collection>,
     watermark: Option<TableWatermark>,
@@ -33,7 +33,7 @@ struct TableWatermark {
 }
 
 /// A delta that a table has accepted.
-pub struct Accepted {
+pub(crate) struct Accepted {
     /// The changes applied: what was written, without late rows.
     pub delta: Delta,
     /// Positions of late rows in the delta that was written.
@@ -42,7 +42,11 @@ pub struct Accepted {
 
 impl TableState {
     /// A table with these rows. `watermark` computes all columns and then the watermark from declared columns.
-    pub fn new(relation: Arc<Relation>, collection: Arc<Collection>, watermark: Option<Projection>) -> TableState {
+    pub(crate) fn new(
+        relation: Arc<Relation>,
+        collection: Arc<Collection>,
+        watermark: Option<Projection>,
+    ) -> TableState {
         let watermark = relation
             .watermark
             .as_ref()
@@ -69,17 +73,17 @@ impl TableState {
     }
 
     /// The stored rows.
-    pub fn collection(&self) -> &Arc<Collection> {
+    pub(crate) fn collection(&self) -> &Arc<Collection> {
         &self.collection
     }
 
     /// The watermark in force, when one is declared.
-    pub fn watermark(&self) -> Option<Watermark> {
+    pub(crate) fn watermark(&self) -> Option<Watermark> {
         self.watermark.as_ref().map(|w| w.in_force)
     }
 
     /// The time column and the watermark that rows are late by.
-    pub fn lateness(&self) -> Option<(usize, Watermark)> {
+    pub(crate) fn lateness(&self) -> Option<(usize, Watermark)> {
         self.watermark.as_ref().map(|w| (w.column, w.in_force))
     }
 
@@ -103,7 +107,7 @@ impl TableState {
     }
 
     /// The watermark before and after the epoch that is being cut; the next one starts with the latter.
-    pub fn tick_watermark(&mut self) -> Option<(Watermark, Watermark)> {
+    pub(crate) fn tick_watermark(&mut self) -> Option<(Watermark, Watermark)> {
         let watermark = self.watermark.as_mut()?;
         let before = std::mem::replace(&mut watermark.in_force, watermark.next);
         Some((before, watermark.next))
@@ -113,7 +117,7 @@ impl TableState {
     ///
     /// # Errors
     /// `23502` and `23505` when they do not fit the new definition.
-    pub fn take_rows_of(&self, former: &TableState) -> Result<(), SqlError> {
+    pub(crate) fn take_rows_of(&self, former: &TableState) -> Result<(), SqlError> {
         for (column, declared) in self.relation.columns.iter().enumerate().filter(|(_, c)| c.not_null) {
             for rows in former.collection.scan(Epoch::MAX, Some(&[column]))? {
                 if rows.column(0).null_count() > 0 {
@@ -152,7 +156,7 @@ impl TableState {
     ///
     /// # Errors
     /// `23505` when a key would be there twice. Then nothing is applied.
-    pub fn apply(&self, epoch: Epoch, delta: &Delta) -> Result<Accepted, SqlError> {
+    pub(crate) fn apply(&self, epoch: Epoch, delta: &Delta) -> Result<Accepted, SqlError> {
         let (delta, late) = self.without_late(delta)?;
         if let Some(key) = &self.relation.key {
             self.check_unique(key, &delta)?;
@@ -165,7 +169,7 @@ impl TableState {
     ///
     /// # Errors
     /// When the rows are not there, which would be an error of ours.
-    pub fn take_back(&self, epoch: Epoch, delta: &Delta) -> Result<(), ExecError> {
+    pub(crate) fn take_back(&self, epoch: Epoch, delta: &Delta) -> Result<(), ExecError> {
         self.collection.apply(0, epoch, &delta.negate())
     }
 
@@ -173,7 +177,7 @@ impl TableState {
     ///
     /// # Errors
     /// When the watermark's expression fails.
-    pub fn advance(&mut self, delta: &Delta) -> Result<(), ExecError> {
+    pub(crate) fn advance(&mut self, delta: &Delta) -> Result<(), ExecError> {
         let Some(watermark) = &mut self.watermark else {
             return Ok(());
         };

@@ -21,7 +21,7 @@ use super::snapshot::ReadView;
 use crate::coordinator::EpochHold;
 
 /// The values of `$1`, `$2`, ...
-pub type Params = Vec<ScalarValue>;
+pub(crate) type Params = Vec<ScalarValue>;
 
 impl Session {
     /// Starts a query at the transaction's epoch. The epoch is held for as long as the stream lives.

@@ -16,7 +16,7 @@ use crate::database::{Database, World};
 use crate::system::{SystemTables, SystemView};
 
 /// What one statement sees.
-pub struct ReadView {
+pub(crate) struct ReadView {
     database: Arc<Database>,
     world: Arc<World>,
     system: Arc<SystemTables>,
@@ -29,7 +29,7 @@ pub struct ReadView {
 
 impl ReadView {
     /// Everything as of the epoch of `hold`.
-    pub fn new(
+    pub(crate) fn new(
         database: Arc<Database>,
         world: Arc<World>,
         system: Arc<SystemTables>,
@@ -49,13 +49,13 @@ impl ReadView {
     }
 
     /// Reads one table at another epoch, and with changes that are not committed.
-    pub fn with_table(mut self, table: RelationId, epoch: Epoch, changes: Option<Delta>) -> ReadView {
+    pub(crate) fn with_table(mut self, table: RelationId, epoch: Epoch, changes: Option<Delta>) -> ReadView {
         self.tables.insert(table, (epoch, changes));
         self
     }
 
     /// Puts rows in the place of a placeholder.
-    pub fn with_rows(mut self, placeholder: &'static str, rows: RecordBatch) -> ReadView {
+    pub(crate) fn with_rows(mut self, placeholder: &'static str, rows: RecordBatch) -> ReadView {
         self.placeholders.insert(placeholder, rows);
         self
     }

@@ -11,7 +11,7 @@ use crate::coordinator::{EpochHold, TransactionId, Writes};
 use crate::database::Database;
 
 /// An open transaction.
-pub struct Transaction {
+pub(crate) struct Transaction {
     id: TransactionId,
     database: Arc<Database>,
     kind: TransactionKind,
@@ -24,7 +24,7 @@ pub struct Transaction {
 
 /// How a transaction came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TransactionKind {
+pub(crate) enum TransactionKind {
     /// One statement, or the statements of one message up to Sync.
     Implicit,
     /// BEGIN.
@@ -33,7 +33,7 @@ pub enum TransactionKind {
 
 impl Transaction {
     /// A transaction that has done nothing.
-    pub fn new(database: Arc<Database>, kind: TransactionKind, read_only: bool) -> Transaction {
+    pub(crate) fn new(database: Arc<Database>, kind: TransactionKind, read_only: bool) -> Transaction {
         let id = database.transactions.next();
         Transaction {
             id,
@@ -47,23 +47,23 @@ impl Transaction {
     }
 
     /// How it came to be.
-    pub fn kind(&self) -> TransactionKind {
+    pub(crate) fn kind(&self) -> TransactionKind {
         self.kind
     }
 
     /// Makes an implicit transaction a block: BEGIN inside a string of statements.
-    pub fn make_block(&mut self, read_only: bool) {
+    pub(crate) fn make_block(&mut self, read_only: bool) {
         self.kind = TransactionKind::Block;
         self.read_only = read_only;
     }
 
     /// Refuses writes from now on, or no more.
-    pub fn set_read_only(&mut self, read_only: bool) {
+    pub(crate) fn set_read_only(&mut self, read_only: bool) {
         self.read_only = read_only;
     }
 
     /// The epoch that this transaction reads at.
-    pub fn read_hold(&mut self) -> Arc<EpochHold> {
+    pub(crate) fn read_hold(&mut self) -> Arc<EpochHold> {
         Arc::clone(self.hold.get_or_insert_with(|| Arc::new(self.database.hold_newest())))
     }
 
@@ -71,7 +71,7 @@ impl Transaction {
     ///
     /// # Errors
     /// When deltas of one table differ in their columns, which would be an error of ours.
-    pub fn changes_of(&self, table: RelationId) -> Result<Option<Delta>, SqlError> {
+    pub(crate) fn changes_of(&self, table: RelationId) -> Result<Option<Delta>, SqlError> {
         let deltas: Vec<Delta> = self
             .writes
             .iter()
@@ -85,7 +85,7 @@ impl Transaction {
 
     /// The epoch to read a table at: the transaction's own, but the newest for a table in which it has changed
     /// rows, since it holds that table's lock and its changes are relative to the newest rows.
-    pub fn read_epoch(&mut self, table: RelationId) -> Epoch {
+    pub(crate) fn read_epoch(&mut self, table: RelationId) -> Epoch {
         let retracts = self
             .writes
             .iter()
@@ -97,7 +97,7 @@ impl Transaction {
     ///
     /// # Errors
     /// `40P01` on a deadlock, `25006` in a read-only transaction.
-    pub async fn lock(&self, table: RelationId) -> Result<(), SqlError> {
+    pub(crate) async fn lock(&self, table: RelationId) -> Result<(), SqlError> {
         self.database.locks.acquire(self.id, table).await
     }
 
@@ -105,7 +105,7 @@ impl Transaction {
     ///
     /// # Errors
     /// `25006`.
-    pub fn check_writable(&self, command: &str) -> Result<(), SqlError> {
+    pub(crate) fn check_writable(&self, command: &str) -> Result<(), SqlError> {
         if self.read_only {
             let message = format!("cannot execute {command} in a read-only transaction");
             return Err(SqlError::new(SqlState::READ_ONLY_SQL_TRANSACTION, message));
@@ -114,14 +114,14 @@ impl Transaction {
     }
 
     /// Adds changes of a statement.
-    pub fn write(&mut self, table: RelationId, delta: Delta) {
+    pub(crate) fn write(&mut self, table: RelationId, delta: Delta) {
         if !delta.is_empty() {
             self.writes.push((table, delta));
         }
     }
 
     /// Remembers this place under a name.
-    pub fn savepoint(&mut self, name: String) {
+    pub(crate) fn savepoint(&mut self, name: String) {
         self.savepoints.push((name, self.writes.len()));
     }
 
@@ -129,7 +129,7 @@ impl Transaction {
     ///
     /// # Errors
     /// `3B001` when there is none of this name.
-    pub fn release(&mut self, name: &str) -> Result<(), SqlError> {
+    pub(crate) fn release(&mut self, name: &str) -> Result<(), SqlError> {
         let at = self.savepoint_index(name)?;
         self.savepoints.truncate(at);
         Ok(())
@@ -139,7 +139,7 @@ impl Transaction {
     ///
     /// # Errors
     /// `3B001` when there is none of this name.
-    pub fn roll_back_to(&mut self, name: &str) -> Result<(), SqlError> {
+    pub(crate) fn roll_back_to(&mut self, name: &str) -> Result<(), SqlError> {
         let at = self.savepoint_index(name)?;
         self.writes.truncate(self.savepoints[at].1);
         self.savepoints.truncate(at + 1);
@@ -150,7 +150,7 @@ impl Transaction {
     ///
     /// # Errors
     /// When a constraint is broken meanwhile, or the log cannot be written: then nothing is applied.
-    pub async fn commit(mut self) -> Result<(), SqlError> {
+    pub(crate) async fn commit(mut self) -> Result<(), SqlError> {
         let mut writes: Writes = Vec::new();
         let mut tables: Vec<RelationId> = self.writes.iter().map(|(id, _)| *id).collect();
         tables.sort_unstable();

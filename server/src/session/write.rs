@@ -17,7 +17,7 @@ use super::Session;
 use super::read::Params;
 
 /// What a DML statement did.
-pub struct Written {
+pub(crate) struct Written {
     /// How many rows, for the command tag.
     pub rows: usize,
     /// The rows that RETURNING asks for.

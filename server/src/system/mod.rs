@@ -28,11 +28,10 @@ use highwater_planner::SystemRelations;
 use highwater_planner::catalog::Catalog;
 use highwater_types::SqlError;
 
-pub use self::functions::session_functions;
-pub use self::name::regclass_text;
-pub use self::view::{
+pub(crate) use self::functions::session_functions;
+pub(crate) use self::view::{
     CurrentView, DeadLetterInfo, EpochInfo, LateRowInfo, Live, PartitionInfo, Role, SessionFacts, SessionInfo, Setting,
-    Size, SourceInfo, StateInfo, SystemView, ViewInfo,
+    Size, SourceInfo, SystemView, ViewInfo,
 };
 
 use self::relation::{POSTGRES, SystemRelation};

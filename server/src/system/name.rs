@@ -96,7 +96,7 @@ pub(crate) fn is_visible(view: &SystemView, named: &Named) -> bool {
 }
 
 /// A relation's name as `regclass` prints it: with its schema unless that is not needed.
-pub fn regclass_text(view: &SystemView, oid: u32) -> String {
+pub(crate) fn regclass_text(view: &SystemView, oid: u32) -> String {
     match by_oid(view, oid) {
         None if oid == 0 => "-".to_string(),
         None => oid.to_string(),

@@ -47,21 +47,21 @@ pub struct SessionFacts {
 /// The view of the statement that a session runs: where the session's functions look. A plan may be kept and run
 /// again; its functions then answer from the statement that runs it.
 #[derive(Debug)]
-pub struct CurrentView(ArcSwap<SystemView>);
+pub(crate) struct CurrentView(ArcSwap<SystemView>);
 
 impl CurrentView {
     /// A place for the views of one session, with its first.
-    pub fn new(view: Arc<SystemView>) -> CurrentView {
+    pub(crate) fn new(view: Arc<SystemView>) -> CurrentView {
         CurrentView(ArcSwap::new(view))
     }
 
     /// Another statement has begun.
-    pub fn set(&self, view: Arc<SystemView>) {
+    pub(crate) fn set(&self, view: Arc<SystemView>) {
         self.0.store(view);
     }
 
     /// The running statement's view.
-    pub fn get(&self) -> Arc<SystemView> {
+    pub(crate) fn get(&self) -> Arc<SystemView> {
         self.0.load_full()
     }
 }

@@ -123,7 +123,7 @@ pub fn trimmed_scale(value: i256, scale: i32) -> i32 {
     let ten = i256::from_i128(10);
     let (mut value, mut scale) = (value, scale);
     while scale > 0 && value % ten == i256::ZERO {
-        value = value / ten;
+        value /= ten;
         scale -= 1;
     }
     scale

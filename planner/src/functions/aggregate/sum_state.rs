@@ -94,7 +94,7 @@ impl Sums {
             }
             return Ok(());
         }
-        for row in 0..array.len() {
+        for (row, group) in groups.iter().enumerate().take(array.len()) {
             if array.is_valid(row) && kept(keep, row) {
                 let value: i128 = array.value(row).into();
                 let value = if is_decimal {
@@ -102,7 +102,7 @@ impl Sums {
                 } else {
                     Numeric::Finite(i256::from_i128(value))
                 };
-                self.add_numeric(value, groups[row], weight)?;
+                self.add_numeric(value, *group, weight)?;
             }
         }
         Ok(())
@@ -262,7 +262,7 @@ impl GroupState for Sums {
             }
             DataType::Float32 => {
                 let array = values.as_primitive::<Float32Type>();
-                self.add_floats(array, |v| f64::from(v), groups, keep, weight);
+                self.add_floats(array, f64::from, groups, keep, weight);
                 Ok(())
             }
             DataType::Float64 => {

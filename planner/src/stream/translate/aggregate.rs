@@ -158,7 +158,7 @@ fn native_call(call: &Expr, exprs: &mut Vec<Expr>) -> Option<Needed> {
             exprs.len() - 1
         }
     };
-    let counts_rows = kind == AggregateKind::Count && !params.distinct && params.args.iter().all(|a| is_never_null(a));
+    let counts_rows = kind == AggregateKind::Count && !params.distinct && params.args.iter().all(is_never_null);
     let args = if counts_rows {
         Vec::new()
     } else {

@@ -112,7 +112,7 @@ const ALL_TYPES: usize = 14;
 const MODES: usize = 15;
 const NAMES: usize = 16;
 
-fn items<'a>(field: &'a str, separator: char) -> Vec<&'a str> {
+fn items(field: &str, separator: char) -> Vec<&str> {
     match field {
         "\\N" | "" => Vec::new(),
         list => list.trim_matches(['{', '}']).split(separator).collect(),

@@ -182,7 +182,7 @@ fn functions() -> impl Iterator<Item = &'static Function> {
 }
 
 /// The functions of a session, answering from the view of the statement that it runs.
-pub fn session_functions(view: &Arc<CurrentView>) -> SessionFunctions {
+pub(crate) fn session_functions(view: &Arc<CurrentView>) -> SessionFunctions {
     let scalar: HashMap<_, _> = functions()
         .map(|function| {
             let implementation = Implementation {

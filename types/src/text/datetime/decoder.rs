@@ -136,7 +136,7 @@ impl<'a> Decoder<'a> {
             return Ok(DATE | ZONE);
         }
         let has_date = self.seen & (MONTH | DAY) == MONTH | DAY;
-        if !has_date && self.prefix.is_none() && !(self.time_only && !starts_with_digit) {
+        if !has_date && self.prefix.is_none() && (starts_with_digit || !self.time_only) {
             return match self.date(text) {
                 // A zone's name looks the same: `America/New_York 10:00`.
                 Err(Refusal::BadFormat) if !starts_with_digit && named_zone(text).is_some() => self.zone_name(text),
