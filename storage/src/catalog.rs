@@ -6,11 +6,14 @@
 //!
 //! Version 1 of the format: sealed `[parts: u32][bytes]`.
 
-use sled::Tree;
+use std::collections::BTreeMap;
+
+use sled::{IVec, Tree};
 
 use crate::StorageError;
 use crate::disk::{Disk, VALUE_BYTES_MAX, Writes};
 use crate::sealed::{seal, unseal};
+use crate::witness::Sum;
 
 /// The newest version of a stored object that can be read, and the one that is written.
 const VERSION: u8 = 1;
@@ -63,35 +66,77 @@ impl CatalogTree {
         Ok(objects)
     }
 
-    /// Writes and removes objects in one transaction, durable on return.
-    pub(crate) fn commit(
+    /// The sum over all that is stored.
+    pub(crate) fn sum(&self, disk: &Disk) -> Result<Sum, StorageError> {
+        let mut sum = Sum::default();
+        for item in self.tree.iter() {
+            let (key, value) = item.map_err(|e| disk.read_error(e))?;
+            sum = sum.with(&key, &value);
+        }
+        Ok(sum)
+    }
+
+    /// Puts together what writes and removes objects.
+    pub(crate) fn change(
         &self,
         disk: &Disk,
         puts: &[(String, Vec<u8>)],
         deletes: &[String],
-    ) -> Result<(), StorageError> {
-        let mut batch = Writes::default();
+        sum: Sum,
+    ) -> Result<Change, StorageError> {
+        let mut old: BTreeMap<IVec, IVec> = BTreeMap::new();
         for name in deletes.iter().chain(puts.iter().map(|(name, _)| name)) {
-            for key in self.tree.scan_prefix(prefix(name)).keys() {
-                batch.remove(key.map_err(|e| disk.read_error(e))?.to_vec());
+            for item in self.tree.scan_prefix(prefix(name)) {
+                let (key, value) = item.map_err(|e| disk.read_error(e))?;
+                old.insert(key, value);
             }
+        }
+        let mut change = Change {
+            writes: Writes::default(),
+            sum,
+        };
+        for (key, value) in old {
+            change.sum = change.sum.without(&key, &value);
+            change.writes.remove(key.to_vec());
         }
         for (name, bytes) in puts {
-            let parts: Vec<&[u8]> = if bytes.is_empty() {
-                vec![&[]]
-            } else {
-                bytes.chunks(PART_BYTES).collect()
-            };
-            for (part, chunk) in parts.iter().enumerate() {
-                let key = part_key(name, part as u32);
-                let mut payload = (parts.len() as u32).to_le_bytes().to_vec();
-                payload.extend(*chunk);
-                batch.insert(key.clone(), seal(VERSION, &key, &payload));
+            for (key, value) in parts_of(name, bytes) {
+                change.sum = change.sum.with(&key, &value);
+                change.writes.insert(key, value);
             }
         }
-        disk.apply(&self.tree, batch)?;
+        Ok(change)
+    }
+
+    /// Makes a change in one transaction, durable on return.
+    pub(crate) fn commit(&self, disk: &Disk, change: Change) -> Result<(), StorageError> {
+        disk.apply(&self.tree, change.writes)?;
         disk.sync()
     }
+}
+
+/// A change of the catalog, and the sum that it leaves.
+#[derive(Debug)]
+pub(crate) struct Change {
+    writes: Writes,
+    pub(crate) sum: Sum,
+}
+
+/// An object as it is stored: its parts by key.
+fn parts_of(name: &str, bytes: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let parts: Vec<&[u8]> = if bytes.is_empty() {
+        vec![&[]]
+    } else {
+        bytes.chunks(PART_BYTES).collect()
+    };
+    let sealed = |(part, chunk): (usize, &&[u8])| {
+        let key = part_key(name, part as u32);
+        let mut payload = (parts.len() as u32).to_le_bytes().to_vec();
+        payload.extend(*chunk);
+        let value = seal(VERSION, &key, &payload);
+        (key, value)
+    };
+    parts.iter().enumerate().map(sealed).collect()
 }
 
 /// The name, as it stands before the zero byte. Names hold no zero byte: SQL has none.

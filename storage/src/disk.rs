@@ -187,7 +187,8 @@ impl Disk {
         StorageError::UnknownVersion { what, found, known }
     }
 
-    fn check(&self) -> Result<(), StorageError> {
+    /// That every write so far has gone well.
+    pub(crate) fn check(&self) -> Result<(), StorageError> {
         match self.failure.get() {
             None => Ok(()),
             Some(reason) => Err(StorageError::Stopped {

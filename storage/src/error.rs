@@ -76,31 +76,39 @@ fn holder(pid: &Option<u32>) -> String {
     pid.map_or(String::new(), |pid| format!(" (process {pid})"))
 }
 
+impl StorageError {
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            StorageError::Locked { .. } => Some("Stop the other server, or give this one its own --data-dir."),
+            StorageError::DiskFull { .. } => {
+                Some("Free some space, then restart the server: nothing acknowledged is lost.")
+            }
+            StorageError::Damaged { .. } => Some("Restore the data folder from a copy."),
+            StorageError::UnknownVersion { .. } => {
+                Some("Open the data folder with the version that wrote it, or a newer one.")
+            }
+            StorageError::Stopped { .. } => Some("Restart the server: it reads back what is durable."),
+            StorageError::Io { .. } => Some("The data folder and its files must belong to the server's user."),
+            StorageError::EpochOrder { .. } | StorageError::Encode(_) => None,
+        }
+    }
+
+    fn state(&self) -> SqlState {
+        match self {
+            StorageError::Locked { .. } => SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+            StorageError::Io { .. } | StorageError::Stopped { .. } => SqlState::IO_ERROR,
+            StorageError::DiskFull { .. } => SqlState::DISK_FULL,
+            StorageError::Damaged { .. } | StorageError::UnknownVersion { .. } => SqlState::DATA_CORRUPTED,
+            StorageError::EpochOrder { .. } | StorageError::Encode(_) => SqlState::INTERNAL_ERROR,
+        }
+    }
+}
+
 impl From<StorageError> for SqlError {
     fn from(error: StorageError) -> SqlError {
-        let (state, hint) = match &error {
-            StorageError::Locked { .. } => (
-                SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
-                Some("Stop the other server, or give this one its own --data-dir."),
-            ),
-            StorageError::Io { .. } => (SqlState::IO_ERROR, None),
-            StorageError::DiskFull { .. } => (
-                SqlState::DISK_FULL,
-                Some("Free some space, then restart the server: nothing acknowledged is lost."),
-            ),
-            StorageError::Damaged { .. } => (SqlState::DATA_CORRUPTED, Some("Restore the data folder from a copy.")),
-            StorageError::UnknownVersion { .. } => (
-                SqlState::DATA_CORRUPTED,
-                Some("Open the data folder with the version that wrote it, or a newer one."),
-            ),
-            StorageError::Stopped { .. } => (
-                SqlState::IO_ERROR,
-                Some("Restart the server: it reads back what is durable."),
-            ),
-            StorageError::EpochOrder { .. } | StorageError::Encode(_) => (SqlState::INTERNAL_ERROR, None),
-        };
-        let shaped = SqlError::new(state, error.to_string());
-        match hint {
+        let shaped = SqlError::new(error.state(), error.to_string());
+        match error.hint() {
             Some(hint) => shaped.with_hint(hint),
             None => shaped,
         }

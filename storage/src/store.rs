@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! <folder>/lock       the owner's process id, locked while it lives
+//! <folder>/witness    what must be in the database (see `witness.rs`)
 //! <folder>/sled/      one sled database:
 //!     catalog         an object a key
 //!     meta            the format's version; which log trees are in force; what was forgotten
@@ -9,13 +10,14 @@
 //!     base-<n>        what earlier logs came to, one sum a table
 //! ```
 
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::catalog::CatalogTree;
 use crate::disk::{Disk, Writes};
 use crate::lock::FolderLock;
 use crate::sealed::{seal, unseal};
+use crate::witness::{Sum, Witness};
 use crate::{StorageError, Wal};
 
 /// The version of the folder's layout as a whole. Version 1 is what this file's header shows.
@@ -25,7 +27,10 @@ const LAYOUT_KEY: &[u8] = b"layout";
 /// The catalog and the write-ahead log of one server.
 #[derive(Debug)]
 pub struct Store {
+    folder: PathBuf,
     catalog: CatalogTree,
+    /// The catalog's sum, held while it is changed.
+    sum: Mutex<Sum>,
     wal: Wal,
     // Dropped in this order: sled writes on drop, and must have the folder until then.
     disk: Arc<Disk>,
@@ -44,11 +49,21 @@ impl Store {
         check_layout(&disk)?;
         let catalog = CatalogTree::open(&disk)?;
         let wal = Wal::open(Arc::clone(&disk))?;
+        let sum = catalog.sum(&disk)?;
+        if let Some(witness) = Witness::read(dir)?
+            && let Err(error) = witness.check(sum, wal.last_epoch())
+        {
+            // An object that is damaged can be named; one that is gone cannot.
+            catalog.load(&disk)?;
+            return Err(error);
+        }
         if wal.is_long() {
             wal.compact()?;
         }
         Ok(Store {
+            folder: dir.to_path_buf(),
             catalog,
+            sum: Mutex::new(sum),
             wal,
             disk,
             _lock: lock,
@@ -68,7 +83,28 @@ impl Store {
     /// # Errors
     /// When it could not be made durable; then the store takes no more writes until it is opened again.
     pub fn catalog_commit(&self, puts: &[(String, Vec<u8>)], deletes: &[String]) -> Result<(), StorageError> {
-        self.catalog.commit(&self.disk, puts, deletes)
+        let mut sum = self.sum();
+        let change = self.catalog.change(&self.disk, puts, deletes, *sum)?;
+        let after = change.sum;
+        let witness = self.witness(*sum, after);
+        // An append that has failed may have moved the epoch.
+        self.disk.check()?;
+        witness.write(&self.folder)?;
+        self.catalog.commit(&self.disk, change)?;
+        *sum = after;
+        Ok(())
+    }
+
+    fn witness(&self, before: Sum, after: Sum) -> Witness {
+        Witness {
+            before,
+            after,
+            epoch: self.wal.last_epoch(),
+        }
+    }
+
+    fn sum(&self) -> MutexGuard<'_, Sum> {
+        self.sum.lock().expect("no code panics while it holds the sum")
     }
 
     /// The log of table changes.
@@ -79,6 +115,19 @@ impl Store {
     /// Bytes on disk.
     pub fn size_bytes(&self) -> u64 {
         self.disk.size_bytes()
+    }
+}
+
+impl Drop for Store {
+    /// A clean end says how far the log has come, where every write has gone well.
+    fn drop(&mut self) {
+        let sum = *self.sum();
+        let witness = self.witness(sum, sum);
+        if self.disk.check().is_ok()
+            && let Err(error) = witness.write(&self.folder)
+        {
+            tracing::warn!(%error, "the witness could not be written");
+        }
     }
 }
 
@@ -169,6 +218,51 @@ mod tests {
         let store = Store::open(dir.path()).expect("a store");
         let error = store.catalog_load().expect_err("damage");
         assert!(error.to_string().contains("catalog object \"relation/1\""), "{error}");
+    }
+
+    #[test]
+    fn what_is_gone_is_told() {
+        let cases: [(&str, fn(&sled::Db)); 2] = [
+            ("catalog", |db| {
+                db.open_tree("catalog").expect("a tree").clear().expect("cleared");
+            }),
+            ("write-ahead log", |db| {
+                db.open_tree("log-1").expect("a tree").clear().expect("cleared");
+            }),
+        ];
+        for (what, lose) in cases {
+            let dir = tempfile::tempdir().expect("a temporary folder");
+            let store = Store::open(dir.path()).expect("a store");
+            store
+                .catalog_commit(&[object("relation/1", b"a")], &[])
+                .expect("a commit");
+            store.wal().append(Epoch(7), &[]).expect("an append");
+            drop(store);
+            let db = sled::open(dir.path().join("sled")).expect("a database");
+            lose(&db);
+            drop(db);
+            let error = Store::open(dir.path()).expect_err("something is gone");
+            assert!(
+                matches!(error, StorageError::Damaged { .. }) && error.to_string().contains(what),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_change_that_a_crash_cut_short_is_no_damage() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let store = Store::open(dir.path()).expect("a store");
+        store.catalog_commit(&[object("a", b"1")], &[]).expect("a commit");
+        let before = store.sum().with(b"", b"");
+        // The witness is there, the change is not: what a crash between the two leaves.
+        store.witness(*store.sum(), before).write(dir.path()).expect("written");
+        let half = tempfile::tempdir().expect("a temporary folder");
+        fs::copy(dir.path().join("witness"), half.path().join("witness")).expect("a copy");
+        drop(store);
+        fs::copy(half.path().join("witness"), dir.path().join("witness")).expect("a copy");
+        let store = Store::open(dir.path()).expect("nothing is damaged");
+        assert_eq!(store.catalog_load().expect("undamaged"), [object("a", b"1")]);
     }
 
     #[test]
