@@ -1,11 +1,13 @@
 //! How the server is started: command line, environment and a TOML file, in this order of precedence.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 use serde::Deserialize;
 use thiserror::Error;
+
+use crate::demo::DemoOptions;
 
 /// Where the server listens unless told otherwise.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:7432";
@@ -26,21 +28,23 @@ pub struct Cli {
 pub enum Command {
     /// Start the server.
     Serve(ServeOptions),
+    /// Start a server in a temporary folder, with an endless auction and five live views, and show them.
+    Demo(DemoOptions),
 }
 
 /// Options of `serve`. What is not given comes from the file, then from the defaults.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ServeOptions {
-    /// A TOML file with these options, under the same names.
+    /// A TOML file with these options: `data_dir`, `listen`, `workers`.
     #[arg(long, env = "HIGHWATER_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The folder for catalog and log.
+    /// The folder for catalog and log; made when it does not exist. [default: ./highwater-data]
     #[arg(long, env = "HIGHWATER_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// The address to listen on.
+    /// The address and port to listen on. [default: 127.0.0.1:7432]
     #[arg(long, env = "HIGHWATER_LISTEN", value_name = "ADDR")]
     pub listen: Option<String>,
-    /// Worker threads that compute views.
+    /// Worker threads that compute views. [default: one for each core]
     #[arg(long, env = "HIGHWATER_WORKERS", value_name = "N")]
     pub workers: Option<usize>,
 }
@@ -60,7 +64,7 @@ pub struct Config {
 #[derive(Debug, Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read the configuration file {path}: {reason}")]
+    #[error("cannot read the configuration file {path:?}: {reason}")]
     Unreadable {
         /// Which file.
         path: PathBuf,
@@ -68,7 +72,7 @@ pub enum ConfigError {
         reason: String,
     },
     /// The file is not TOML, or has an option that there is not.
-    #[error("the configuration file {path} is wrong: {reason}")]
+    #[error("the configuration file {path:?} is wrong: {reason}")]
     Malformed {
         /// Which file.
         path: PathBuf,
@@ -76,7 +80,7 @@ pub enum ConfigError {
         reason: String,
     },
     /// The address is none.
-    #[error("\"{address}\" is not an address to listen on; write it as 127.0.0.1:7432")]
+    #[error("\"{address}\" is not an address to listen on")]
     BadAddress {
         /// What was given.
         address: String,
@@ -84,6 +88,18 @@ pub enum ConfigError {
     /// There must be a worker.
     #[error("the number of workers must be at least 1")]
     NoWorkers,
+}
+
+impl ConfigError {
+    /// What the user can do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            ConfigError::Unreadable { .. } => "Give --config a file that this user can read.",
+            ConfigError::Malformed { .. } => "It is TOML; its options are data_dir, listen and workers.",
+            ConfigError::BadAddress { .. } => "Write it as address:port, for example 127.0.0.1:7432.",
+            ConfigError::NoWorkers => "Leave it out for one worker on each core.",
+        }
+    }
 }
 
 /// The options of the TOML file.
@@ -106,12 +122,8 @@ impl ServeOptions {
             .listen
             .or(file.listen)
             .unwrap_or_else(|| DEFAULT_LISTEN.to_string());
-        let listen = address.parse().map_err(|_| ConfigError::BadAddress { address })?;
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let workers = self.workers.or(file.workers).unwrap_or(cores);
-        if workers == 0 {
-            return Err(ConfigError::NoWorkers);
-        }
+        let listen = resolve_address(address)?;
+        let workers = resolve_workers(self.workers.or(file.workers))?;
         let data_dir = self
             .data_dir
             .or(file.data_dir)
@@ -121,6 +133,24 @@ impl ServeOptions {
             listen,
             workers,
         })
+    }
+}
+
+/// A name stands for the first address that it has.
+fn resolve_address(address: String) -> Result<SocketAddr, ConfigError> {
+    let first = address.to_socket_addrs().ok().and_then(|mut all| all.next());
+    first.ok_or(ConfigError::BadAddress { address })
+}
+
+/// One worker for each core, unless told otherwise.
+///
+/// # Errors
+/// When there is to be none.
+pub fn resolve_workers(asked: Option<usize>) -> Result<usize, ConfigError> {
+    match asked {
+        Some(0) => Err(ConfigError::NoWorkers),
+        Some(count) => Ok(count),
+        None => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
     }
 }
 

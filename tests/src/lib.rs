@@ -3,6 +3,7 @@
 
 mod postgres;
 mod server;
+pub mod service;
 
 use std::path::{Path, PathBuf};
 
