@@ -2,6 +2,7 @@
 //! is here.
 
 mod postgres;
+pub mod oracle;
 mod server;
 pub mod service;
 
