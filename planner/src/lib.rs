@@ -28,8 +28,8 @@ pub use context::{
 };
 pub use ddl::{plan_inline_view, table_from_ddl, view_columns};
 pub use dml::{
-    DeletePlan, InsertPlan, OnConflict, Returning, UpdatePlan, completion_plan, plan_copy_from, plan_delete,
-    plan_insert, plan_update,
+    DeletePlan, InsertPlan, OnConflict, Returning, UpdatePlan, completion_plan, conflict_schema, plan_copy_from,
+    plan_delete, plan_insert, plan_update,
 };
 pub use error::{PlanError, Result};
 pub use now::with_now;

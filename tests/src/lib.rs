@@ -1,8 +1,8 @@
 //! Tests of the whole system, and of the house rules its sources keep. The tests are in `tests/`; what they share
 //! is here.
 
-mod postgres;
 pub mod oracle;
+mod postgres;
 mod server;
 pub mod service;
 

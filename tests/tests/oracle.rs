@@ -5,6 +5,7 @@
 //! | `HIGHWATER_ORACLE_CASES` | how many cases | 200 |
 //! | `HIGHWATER_ORACLE_SEED` | the first case's seed; the others count up from it | 1 |
 //! | `HIGHWATER_ORACLE_LANES` | how many cases run at a time | 2 |
+//! | `HIGHWATER_ORACLE_SHRUNK` | how many failing cases are made smaller | 2 |
 //!
 //! A failure prints its case's seed, and a script of SQL that shows it. The same seed alone repeats it:
 //!
@@ -12,6 +13,9 @@
 //! HIGHWATER_ORACLE_SEED=4711 HIGHWATER_ORACLE_CASES=1 cargo test --workspace --test oracle
 //! HIGHWATER_ORACLE_SEED=$RANDOM HIGHWATER_ORACLE_CASES=10000 cargo test --release --workspace --test oracle -- --nocapture
 //! ```
+
+#[path = "oracle/found.rs"]
+mod found;
 
 use highwater_tests::oracle::Plan;
 use highwater_tests::oracle::coverage::Coverage;
@@ -99,6 +103,7 @@ fn every_view_equals_its_query_run_as_a_batch_after_every_epoch() {
         cases: variable("HIGHWATER_ORACLE_CASES", 200),
         seed: variable("HIGHWATER_ORACLE_SEED", 1),
         lanes: variable("HIGHWATER_ORACLE_LANES", 2) as usize,
+        shrunk: variable("HIGHWATER_ORACLE_SHRUNK", 2) as usize,
     };
     println!("{} cases from seed {}", plan.cases, plan.seed);
     let runtime = tokio::runtime::Builder::new_multi_thread()

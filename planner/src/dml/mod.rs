@@ -24,6 +24,7 @@ pub(crate) use copy::instant;
 pub use copy::{completion_plan, plan_copy_from};
 pub use delete::plan_delete;
 pub use insert::plan_insert;
+pub use on_conflict::conflict_schema;
 pub use update::plan_update;
 
 /// INSERT.

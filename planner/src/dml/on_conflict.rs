@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{Field, Schema};
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::common::Column as PlanColumn;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder};
 use sqlparser::ast::{self, ConflictTarget, OnConflictAction, Spanned};
@@ -89,8 +89,9 @@ fn conflict_key(ctx: &PlanContext, target: &ConflictTarget, relation: &Relation)
     }
 }
 
-/// Pairs of an existing row, under the table's name, and an excluded one.
-fn conflict_rows(binder: &mut Binder<'_>, relation: &Relation, alias: Option<&ast::Ident>) -> Result<Source> {
+/// The columns of the rows that ON CONFLICT DO UPDATE is planned over: those of the existing row, then those of the
+/// excluded one, named apart.
+pub fn conflict_schema(relation: &Relation) -> SchemaRef {
     let schema = relation.arrow_schema();
     let shown = relation.columns.iter().map(|c| c.name.clone());
     let excluded = relation.columns.iter().map(|c| format!("excluded {}", c.name));
@@ -98,10 +99,17 @@ fn conflict_rows(binder: &mut Binder<'_>, relation: &Relation, alias: Option<&as
     let names = unique_names(hints.iter().map(String::as_str));
     let fields = schema.fields().iter().chain(schema.fields()).zip(&names);
     let fields: Vec<Field> = fields
-        .map(|(field, name)| field.as_ref().clone().with_name(name))
+        .map(|(field, name)| field.as_ref().clone().with_name(name).with_nullable(true))
         .collect();
+    Arc::new(Schema::new(fields))
+}
+
+/// Pairs of an existing row, under the table's name, and an excluded one.
+fn conflict_rows(binder: &mut Binder<'_>, relation: &Relation, alias: Option<&ast::Ident>) -> Result<Source> {
+    let schema = conflict_schema(relation);
+    let names: Vec<String> = schema.fields().iter().map(|f| f.name().clone()).collect();
     let target = ScanTarget::Placeholder(placeholder::CONFLICT);
-    let source = Arc::new(RelationSource::new(target, Arc::new(Schema::new(fields))));
+    let source = Arc::new(RelationSource::new(target, schema));
     let qualifier = binder.names.fresh(&relation.name);
     let plan = LogicalPlanBuilder::scan(qualifier.clone(), source, None)?.build()?;
     let table = |alias: String, names: &[String]| ScopeTable {

@@ -192,15 +192,14 @@ impl SourceFeed {
     }
 
     fn without_late(&mut self, rows: &SourceRows, column: usize, before: Watermark) -> RecordBatch {
-        let (in_time, late) = split_late(&rows.batch, column, before.0)
-            .expect("a time column was checked to be one when the source was made");
+        let (in_time, late) = split_late(&rows.batch, column, before.0);
         self.late
             .add(&rows.partition, late.iter().map(|row| rows.offsets[*row]));
         self.late_row_count += late.len() as u64;
         for row in late_rows(self.relation.id, &rows.batch, &late, column, before) {
             push_kept(&mut self.new_late_rows, row);
         }
-        in_time
+        arrow::compute::filter_record_batch(&rows.batch, &in_time).expect("the mask has an entry for each row")
     }
 
     fn partition(&mut self, partition: &PartitionId) -> &mut PartitionState {

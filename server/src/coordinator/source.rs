@@ -158,20 +158,15 @@ enum Refused {
     Null(usize),
 }
 
-/// Splits off the rows whose time is below the watermark: the rows in time, and the positions of the late ones.
-pub(crate) fn split_late(
-    batch: &RecordBatch,
-    time_column: usize,
-    watermark_us: i64,
-) -> Result<(RecordBatch, Vec<usize>), ExecError> {
+/// Which rows are in time, and the positions of those whose time is below the watermark.
+pub(crate) fn split_late(batch: &RecordBatch, time_column: usize, watermark_us: i64) -> (BooleanArray, Vec<usize>) {
     let times = batch.column(time_column).as_primitive::<TimestampMicrosecondType>();
     let in_time = BooleanArray::from_unary(times, |time| time >= watermark_us);
     let late = (0..batch.num_rows())
         .filter(|row| times.is_valid(*row) && times.value(*row) < watermark_us)
         .collect();
     // A row without a time is never late.
-    let keep = BooleanArray::new(in_time.values() | &!&validity(times), None);
-    Ok((arrow::compute::filter_record_batch(batch, &keep)?, late))
+    (BooleanArray::new(in_time.values() | &!&validity(times), None), late)
 }
 
 fn validity(array: &dyn Array) -> arrow::buffer::BooleanBuffer {

@@ -192,15 +192,16 @@ impl TableState {
         Ok(())
     }
 
+    /// The delta without late rows. A change that takes rows away is not judged: what it puts in their place may be old.
     fn without_late(&self, delta: &Delta) -> Result<(Delta, Vec<usize>), SqlError> {
         let Some(watermark) = &self.watermark else {
             return Ok((delta.clone(), Vec::new()));
         };
-        if watermark.in_force == Watermark::NONE || delta.weights().is_some() {
+        if watermark.in_force == Watermark::NONE || !delta.is_append_only() {
             return Ok((delta.clone(), Vec::new()));
         }
-        let (batch, late) = split_late(delta.batch(), watermark.column, watermark.in_force.0)?;
-        Ok((Delta::insert(batch), late))
+        let (in_time, late) = split_late(delta.batch(), watermark.column, watermark.in_force.0);
+        Ok((delta.filter(&in_time).map_err(ExecError::from)?, late))
     }
 
     /// No inserted key may be there already, unless the same delta takes it away; nor come twice.

@@ -204,7 +204,7 @@ impl Session {
         if old_of.is_empty() {
             return Ok(inserted);
         }
-        let pairs = side_by_side(&take_rows(&stored, &old_of)?, &take_rows(&rows, &excluded)?)?;
+        let pairs = conflict_rows(table, &take_rows(&stored, &old_of)?, &take_rows(&rows, &excluded)?)?;
         let changed = self.collect_over(plan, params, placeholder::CONFLICT, pairs).await?;
         let width = table.columns.len();
         let old = conform(table, &columns_of(&changed, 0, width)?)?;
@@ -370,18 +370,11 @@ fn columns_of(rows: &RecordBatch, from: usize, count: usize) -> Result<RecordBat
     rows.project(&columns).map_err(|error| ExecError::from(error).into())
 }
 
-/// Rows of `left` and `right` side by side, columns named apart.
-fn side_by_side(left: &RecordBatch, right: &RecordBatch) -> Result<RecordBatch, SqlError> {
-    let fields: Vec<_> = left
-        .schema()
-        .fields()
-        .iter()
-        .chain(right.schema().fields())
-        .map(Arc::clone)
-        .collect();
-    let columns = left.columns().iter().chain(right.columns()).map(Arc::clone).collect();
-    let schema = Arc::new(arrow::datatypes::Schema::new(fields));
-    RecordBatch::try_new(schema, columns).map_err(|error| ExecError::from(error).into())
+/// Existing and excluded rows side by side.
+fn conflict_rows(table: &Relation, existing: &RecordBatch, excluded: &RecordBatch) -> Result<RecordBatch, SqlError> {
+    let columns = existing.columns().iter().chain(excluded.columns()).map(Arc::clone);
+    RecordBatch::try_new(highwater_planner::conflict_schema(table), columns.collect())
+        .map_err(|error| ExecError::from(error).into())
 }
 
 fn duplicate_key(table: &Relation, key: &[usize], rows: &RecordBatch, row: usize) -> SqlError {

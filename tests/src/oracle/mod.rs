@@ -43,9 +43,7 @@ use generator::Generator;
 use run::{Failure, Fleet};
 
 /// After so many failing cases no more are run.
-const MOST_FAILURES: usize = 8;
-/// So many of them are made smaller.
-const SHRUNK: usize = 3;
+const MOST_FAILURES: usize = 12;
 
 /// Cases to run: `cases` of them, whose seeds count up from `seed`.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +54,8 @@ pub struct Plan {
     pub seed: u64,
     /// How many are run at a time.
     pub lanes: usize,
+    /// How many failing cases are made smaller.
+    pub shrunk: usize,
 }
 
 /// What came of it.
@@ -80,9 +80,10 @@ impl Plan {
         let failed = std::mem::take(&mut *failed.lock().expect("no lane panics"));
         let mut fleet = Fleet::default();
         for (at, (case, failure)) in failed.into_iter().enumerate() {
-            let (case, failure) = match at {
-                0..SHRUNK => shrink::shrink(&mut fleet, &case, &failure).await,
-                _ => (case, failure),
+            let (case, failure) = if at < self.shrunk {
+                shrink::shrink(&mut fleet, &case, &failure).await
+            } else {
+                (case, failure)
             };
             let (seed, script) = (case.seed, case.script());
             report.failures.push(format!("seed {seed}, {failure}\n{script}"));
@@ -102,6 +103,7 @@ impl Plan {
             }
             let case = Generator::case(self.seed.wrapping_add(at));
             if let Err(failure) = fleet.run(&case, &mut coverage).await {
+                eprintln!("seed {} fails: {failure}", case.seed);
                 failed.lock().expect("no lane panics").push((case, failure));
             }
         }

@@ -52,6 +52,12 @@ impl Rows {
         }
     }
 
+    /// The rows as lines, sorted, `|` between columns.
+    pub fn lines(&self) -> Vec<String> {
+        let copies = |(row, count): (&String, &i64)| std::iter::repeat_n(row.clone(), (*count).max(0) as usize);
+        self.0.iter().flat_map(copies).collect()
+    }
+
     /// The number in the one row of one column that there is.
     pub fn as_number(&self) -> Option<i64> {
         self.0.keys().next()?.parse().ok()

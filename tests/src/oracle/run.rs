@@ -119,8 +119,14 @@ impl Fleet {
         join_all(self.servers.iter_mut().map(|server| in_time(server.run(sql)))).await
     }
 
-    async fn on_first(&mut self, sql: &str) -> Answer {
-        in_time(self.servers[0].run(sql)).await
+    /// The answers of each server to a query.
+    async fn ask(&mut self, sql: &str) -> Vec<Answer> {
+        join_all(self.servers.iter_mut().map(|server| in_time(server.query(sql)))).await
+    }
+
+    /// The first server's answer to a query.
+    async fn ask_first(&mut self, sql: &str) -> Answer {
+        in_time(self.servers[0].query(sql)).await
     }
 }
 
@@ -259,7 +265,7 @@ impl Run<'_> {
     /// Adds what a join as of arrival must answer for the rows of one epoch, or of all. One whose right side has a
     /// fault just then is not followed further.
     async fn arrive(&mut self, view: &View, epoch: Option<u32>) {
-        match self.fleet.on_first(&view.reference_sql(epoch)).await {
+        match self.fleet.ask_first(&view.reference_sql(epoch)).await {
             Ok(rows) => self.arrived.entry(view.name.clone()).or_default().extend(&rows),
             Err(_) => self.views.retain(|v| v.name != view.name),
         }
@@ -269,9 +275,9 @@ impl Run<'_> {
         for view in self.views.clone() {
             let expected = match &view.reference {
                 Reference::Arrival { .. } => Ok(self.arrived.get(&view.name).cloned().unwrap_or_default()),
-                Reference::Batch | Reference::Closed { .. } => self.fleet.on_first(&view.reference_sql(None)).await,
+                Reference::Batch | Reference::Closed { .. } => self.fleet.ask_first(&view.reference_sql(None)).await,
             };
-            let answers = self.fleet.on_each(&format!("SELECT * FROM {}", view.name)).await;
+            let answers = self.fleet.ask(&format!("SELECT * FROM {}", view.name)).await;
             for (at, answer) in answers.into_iter().enumerate() {
                 if let Some(difference) = differ(&answer, &expected) {
                     let workers = self.fleet.servers[at].workers();
@@ -285,7 +291,7 @@ impl Run<'_> {
 
     async fn check_late_rows(&mut self) -> Result<(), Failure> {
         for (table, lateness) in self.lateness.clone() {
-            for answer in self.fleet.on_each(&format!("SELECT count(*) FROM {table}")).await {
+            for answer in self.fleet.ask(&format!("SELECT count(*) FROM {table}")).await {
                 let kept = answer.ok().and_then(|rows| rows.as_number());
                 if kept != Some(lateness.kept) {
                     let message = format!("has {kept:?} rows; {} were in time", lateness.kept);

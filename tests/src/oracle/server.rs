@@ -1,12 +1,13 @@
 //! [`Server`]: a database and a session of it, in the test's own process, without a socket between.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use futures::TryStreamExt;
 use highwater_server::database::{Database, DatabaseConfig};
 use highwater_server::pg::{Backends, Notifier};
-use highwater_server::session::{Outcome, Peers, Session, Startup};
+use highwater_server::session::{Outcome, Peers, Prepared, Session, Startup};
 use highwater_types::{SqlError, SqlState};
 use tempfile::TempDir;
 
@@ -21,6 +22,8 @@ pub struct Server {
     workers: usize,
     database: Arc<Database>,
     session: Session,
+    /// Queries that were run since the catalog changed last: planning them is most of their cost.
+    prepared: HashMap<String, Arc<Prepared>>,
 }
 
 impl Server {
@@ -38,6 +41,7 @@ impl Server {
             workers,
             database,
             session,
+            prepared: HashMap::new(),
         }
     }
 
@@ -53,6 +57,7 @@ impl Server {
             workers,
             database,
             session,
+            prepared: HashMap::new(),
         }
     }
 
@@ -66,11 +71,43 @@ impl Server {
         self.workers
     }
 
+    /// Runs a query, planned but once for as long as nothing else than queries is run.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub async fn query(&mut self, sql: &str) -> Result<Rows, SqlError> {
+        let prepared = match self.prepared.get(sql) {
+            Some(prepared) => Arc::clone(prepared),
+            None => {
+                let statement = highwater_parser::parse(sql)?.remove(0);
+                let prepared = self.session.prepare(statement, &[])?;
+                self.prepared.insert(sql.to_string(), Arc::clone(&prepared));
+                prepared
+            }
+        };
+        let mut rows = Rows::default();
+        let answer = self.execute(&prepared, &mut rows).await;
+        if answer.is_err() {
+            self.session.fail();
+        }
+        answer.map(|()| rows)
+    }
+
+    /// Changes rows; the catalog stays as it is.
+    async fn change(&mut self, sql: &str) -> Result<(), SqlError> {
+        let answer = self.try_run(sql).await;
+        if answer.is_err() {
+            self.session.fail();
+        }
+        answer.map(|_| ())
+    }
+
     /// Runs statements, each a transaction of its own unless they say otherwise; answers the rows of all of them.
     ///
     /// # Errors
     /// What the first that fails says.
     pub async fn run(&mut self, sql: &str) -> Result<Rows, SqlError> {
+        self.prepared.clear();
         let answer = self.try_run(sql).await;
         if answer.is_err() {
             self.session.fail();
@@ -84,30 +121,34 @@ impl Server {
     /// What the first that fails says; then nothing has happened.
     pub async fn transaction(&mut self, statements: &[String]) -> Result<(), SqlError> {
         if let [single] = statements {
-            return self.run(single).await.map(|_| ());
+            return self.change(single).await;
         }
-        self.run("BEGIN").await?;
+        self.change("BEGIN").await?;
         for statement in statements {
-            if let Err(error) = self.run(statement).await {
-                self.run("ROLLBACK").await?;
+            if let Err(error) = self.change(statement).await {
+                self.change("ROLLBACK").await?;
                 return Err(error);
             }
         }
-        self.run("COMMIT").await.map(|_| ())
+        self.change("COMMIT").await
     }
 
     async fn try_run(&mut self, sql: &str) -> Result<Rows, SqlError> {
         let mut rows = Rows::default();
         for statement in highwater_parser::parse(sql)? {
             let prepared = self.session.prepare(statement, &[])?;
-            let Outcome::Rows { mut stream, .. } = self.session.execute(&prepared, Vec::new()).await? else {
-                continue;
-            };
+            self.execute(&prepared, &mut rows).await?;
+        }
+        Ok(rows)
+    }
+
+    async fn execute(&mut self, prepared: &Arc<Prepared>, rows: &mut Rows) -> Result<(), SqlError> {
+        if let Outcome::Rows { mut stream, .. } = self.session.execute(prepared, Vec::new()).await? {
             while let Some(batch) = stream.try_next().await.map_err(|e| highwater_executor::sql_error(&e))? {
                 rows.add(&batch)?;
             }
         }
-        Ok(rows)
+        Ok(())
     }
 }
 

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::FieldRef;
 use datafusion::common::{Column, DFSchema, DFSchemaRef, HashMap};
-use datafusion::logical_expr::utils::{conjunction, split_conjunction};
-use datafusion::logical_expr::{Expr, Filter, LogicalPlan, Projection};
+use datafusion::logical_expr::{Expr, Filter, Projection};
 
 use super::top_n::drop_unused_rank;
 use super::{Built, Translator, resolve_with, schema_of};
@@ -58,25 +57,9 @@ impl Translator<'_> {
         if let Some(built) = self.filter_on_rank(filter)? {
             return Ok(built);
         }
-        // A scan repeats the conditions that were shown to it.
-        let (input, shown) = match filter.input.as_ref() {
-            LogicalPlan::TableScan(scan) => (self.scan_without_filters(scan)?, scan.filters.as_slice()),
-            other => (self.node(other)?, &[][..]),
-        };
-        let mut conditions: Vec<Expr> = split_conjunction(&filter.predicate).into_iter().cloned().collect();
-        for expr in shown {
-            if !conditions.contains(expr) {
-                conditions.push(expr.clone());
-            }
-        }
-        let schema = filter.input.schema();
-        match conjunction(conditions) {
-            Some(predicate) => {
-                let predicate = self.resolve(&predicate, schema, &input)?;
-                Ok(keep_rows(input, predicate))
-            }
-            None => Ok(input),
-        }
+        let input = self.node(&filter.input)?;
+        let predicate = self.resolve(&filter.predicate, filter.input.schema(), &input)?;
+        Ok(keep_rows(input, predicate))
     }
 
     /// `input` with these columns instead of its own.

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::logical_expr::TableScan;
-use datafusion::logical_expr::utils::conjunction;
 
-use super::fused::keep_rows;
 use super::{Built, Translator, schema_of};
 use crate::catalog::{Relation, RelationKind};
 use crate::context::{RelationSource, ScanTarget};
@@ -15,18 +13,10 @@ use crate::stream::derive::{Bound, Facts};
 use crate::stream::plan::StreamOp;
 
 impl Translator<'_> {
+    /// The filters that the scan was shown are left alone: all of them stand above it too (see
+    /// `RelationSource::supports_filters_pushdown`), where a rule may since have found some of them needless, and taken
+    /// their columns away.
     pub(super) fn table_scan(&mut self, scan: &TableScan) -> Result<Built> {
-        let input = self.scan_without_filters(scan)?;
-        match conjunction(scan.filters.iter().cloned()) {
-            None => Ok(input),
-            Some(predicate) => {
-                let predicate = self.resolve(&predicate, &scan.projected_schema, &input)?;
-                Ok(keep_rows(input, predicate))
-            }
-        }
-    }
-
-    pub(super) fn scan_without_filters(&mut self, scan: &TableScan) -> Result<Built> {
         let relation = self.scanned(scan)?;
         if scan.fetch.is_some() {
             return Err(PlanError::internal("a view's scan was given a limit"));

@@ -1,0 +1,84 @@
+//! What the oracle has found, each made small: statements, and what they must answer, at 1, 2 and 4 workers.
+
+use highwater_tests::oracle::server::Server;
+
+/// Runs statements one by one. Answers are sorted rows with `|` between columns, or the SQLSTATE of an error.
+fn check(script: &[(&str, &[&str])]) {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime can be made");
+    runtime.block_on(async {
+        for workers in [1, 2, 4] {
+            let mut server = Server::start(workers).await;
+            for (sql, expected) in script {
+                let answer = match server.run(sql).await {
+                    Ok(rows) => rows.lines(),
+                    Err(error) => vec![error.state.to_string()],
+                };
+                assert_eq!(answer, *expected, "{sql}, at {workers} workers");
+            }
+            server.stop().await;
+        }
+    });
+}
+
+#[test]
+fn equal_late_rows_are_late_as_single_ones_are() {
+    check(&[
+        (
+            "CREATE TABLE t (id int, ts timestamp, WATERMARK FOR ts AS ts) APPEND ONLY",
+            &[],
+        ),
+        ("INSERT INTO t VALUES (1, '2024-01-01 00:01:00')", &[]),
+        (
+            "INSERT INTO t VALUES (2, '2024-01-01 00:00:01'), (2, '2024-01-01 00:00:01'), (3, '2024-01-01 00:01:00')",
+            &[],
+        ),
+        ("SELECT id FROM t", &["1", "3"]),
+    ]);
+}
+
+#[test]
+fn on_conflict_reads_the_excluded_row() {
+    check(&[
+        ("CREATE TABLE t (id int PRIMARY KEY, k int, s text)", &[]),
+        ("INSERT INTO t VALUES (1, 1, 'a')", &[]),
+        (
+            "INSERT INTO t VALUES (1, 2, 'b') ON CONFLICT (id) DO UPDATE SET k = excluded.k, s = t.s || excluded.s",
+            &[],
+        ),
+        ("SELECT * FROM t", &["1|2|ab"]),
+    ]);
+}
+
+#[test]
+fn is_distinct_from_binds_closer_than_and() {
+    check(&[(
+        "SELECT 1 IS DISTINCT FROM 2 AND false, 1 IS NOT DISTINCT FROM 1 AND true, 1 IS NOT DISTINCT FROM 1 + 0 OR false",
+        &["f|t|t"],
+    )]);
+}
+
+#[test]
+fn a_filter_may_ask_whether_a_list_has_a_value() {
+    check(&[
+        ("CREATE TABLE t (k int)", &[]),
+        ("INSERT INTO t VALUES (1), (2), (NULL)", &[]),
+        (
+            "SELECT count(*) FILTER (WHERE (k NOT IN (1, 3)) IS NOT TRUE), sum(k) FILTER (WHERE (k NOT IN (1)) IS TRUE) FROM t",
+            &["2|2"],
+        ),
+    ]);
+}
+
+#[test]
+fn a_condition_that_another_makes_needless_takes_its_columns_along() {
+    check(&[
+        ("CREATE TABLE t (k int, e int, s text)", &[]),
+        (
+            "CREATE MATERIALIZED VIEW v AS SELECT a.k FROM (SELECT * FROM t WHERE NOT (e = 6 AND s IS NOT NULL)) AS a \
+             WHERE a.s IS NULL",
+            &[],
+        ),
+        ("INSERT INTO t VALUES (1, 6, NULL), (2, 6, 'a'), (3, 7, 'a')", &[]),
+        ("SELECT * FROM v", &["1"]),
+    ]);
+}
