@@ -57,6 +57,15 @@ enum KeysForm {
     Encoded(Rows),
 }
 
+/// The numbers of the keys of some rows.
+#[derive(Debug, Clone)]
+pub(super) enum Numbers {
+    /// One for each row.
+    Each(Vec<u32>),
+    /// This one for all of so many rows.
+    One(u32, usize),
+}
+
 /// Distinct keys and their numbers.
 #[derive(Debug)]
 pub(super) struct KeyTable {
@@ -89,8 +98,7 @@ impl KeyCodec {
     /// # Errors
     /// When a type has no row format.
     pub(super) fn try_new(types: Vec<DataType>) -> Result<KeyCodec, ExecError> {
-        let fixed = types.len() <= FIXED_COLUMN_COUNT_MAX && types.iter().all(is_fixed);
-        let rows = if fixed {
+        let rows = if KeyCodec::is_fixed(&types) {
             None
         } else {
             let converter = RowConverter::new(types.iter().cloned().map(SortField::new).collect())?;
@@ -102,6 +110,11 @@ impl KeyCodec {
             rows,
             hasher: ahash::RandomState::with_seeds(0x9e37_79b9, 0x7f4a_7c15, 0xf39c_c060, 0x5ced_c834),
         })
+    }
+
+    /// Whether keys of these columns are kept as integers.
+    pub(super) fn is_fixed(types: &[DataType]) -> bool {
+        types.len() <= FIXED_COLUMN_COUNT_MAX && types.iter().all(is_fixed)
     }
 
     /// The keys of these columns, which have `row_count` rows.
@@ -201,6 +214,64 @@ impl KeyCodec {
     }
 }
 
+impl Keys {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.hashes.len()
+    }
+}
+
+/// A few keys, to find out quickly which batches have none of them.
+pub(super) struct FewKeys {
+    /// By the first twelve bits of a hash: whether one of the hashes has them.
+    bits: [u64; 64],
+    /// Sorted.
+    hashes: Vec<u32>,
+}
+
+impl FewKeys {
+    /// These keys, if they are at most `limit`.
+    pub(super) fn of(keys: &Keys, limit: usize) -> Option<FewKeys> {
+        if keys.len() > limit {
+            return None;
+        }
+        let mut hashes = keys.hashes.clone();
+        hashes.sort_unstable();
+        let mut bits = [0; 64];
+        for hash in &hashes {
+            bits[(hash >> 26) as usize] |= 1 << ((hash >> 20) & 63);
+        }
+        Some(FewKeys { bits, hashes })
+    }
+
+    /// Whether one of them may be among others: their hashes say so.
+    pub(super) fn may_be_in(&self, keys: &Keys) -> bool {
+        keys.hashes.iter().any(|hash| {
+            self.bits[(hash >> 26) as usize] & (1 << ((hash >> 20) & 63)) != 0
+                && self.hashes.binary_search(hash).is_ok()
+        })
+    }
+}
+
+impl Numbers {
+    /// The numbers, one for each row.
+    pub(super) fn iter(&self) -> impl Iterator<Item = u32> {
+        let (each, one) = match self {
+            Numbers::Each(numbers) => (numbers.as_slice(), None),
+            Numbers::One(number, count) => (&[][..], Some(std::iter::repeat_n(*number, *count))),
+        };
+        each.iter().copied().chain(one.into_iter().flatten())
+    }
+
+    /// The numbers without the repetitions that stand out.
+    pub(super) fn runs(&self) -> &[u32] {
+        match self {
+            Numbers::Each(numbers) => numbers,
+            Numbers::One(number, _) => std::slice::from_ref(number),
+        }
+    }
+}
+
 impl KeyTable {
     /// How many keys there are.
     pub(super) fn len(&self) -> usize {
@@ -257,6 +328,20 @@ impl KeyTable {
         self.store.put(id, keys, row);
         self.slots.insert_unique(spread(hash), (hash, id), |(h, _)| spread(*h));
         (id, true)
+    }
+
+    /// The numbers of the keys in these rows (`None`: in all), new ones where need be.
+    pub(super) fn intern_rows(&mut self, keys: &Keys, rows: Option<&[u32]>) -> Numbers {
+        let count = rows.map_or(keys.len(), <[u32]>::len);
+        let is_one = matches!(&self.store, KeyStore::Fixed { width: 0, .. });
+        let first = rows.map_or(Some(0), |rows| rows.first().map(|row| *row as usize));
+        match first.filter(|_| is_one && count > 0) {
+            Some(first) => Numbers::One(self.intern(keys, first).0, count),
+            None => Numbers::Each(match rows {
+                None => (0..count).map(|row| self.intern(keys, row).0).collect(),
+                Some(rows) => rows.iter().map(|row| self.intern(keys, *row as usize).0).collect(),
+            }),
+        }
     }
 
     /// Takes a key out. Its number may be given out again.

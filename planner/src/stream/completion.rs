@@ -7,7 +7,10 @@ use crate::catalog::EmitMode;
 /// When groups by these columns are complete: when their first bounded column is.
 pub(super) fn of_groups(facts: &Facts, group: &[usize], emit: EmitMode) -> Option<Completion> {
     let (at, bound) = facts.soonest(group)?;
+    let family = facts.family_of(group[at]);
+    let window = group.iter().enumerate().filter(|(_, column)| family.contains(column));
     Some(Completion {
+        window: window.map(|(at, _)| at).collect(),
         group_column: at,
         after_us: bound.after_us,
         sources: bound.sources.clone(),

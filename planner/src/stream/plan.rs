@@ -175,6 +175,9 @@ pub struct Completion {
     pub after_us: i64,
     /// Whose watermarks.
     pub sources: Vec<RelationId>,
+    /// Positions in the group key of the columns that are a fixed time apart from that column, itself among them: the
+    /// start and the end of one window. Sorted.
+    pub window: Vec<usize>,
     /// Whether rows appear only then (EMIT ON WINDOW CLOSE) or from the start.
     pub emit_on_close: bool,
 }

@@ -17,12 +17,13 @@ use super::float::FloatAccumulator;
 use super::interval::IntervalAccumulator;
 use super::sum::{Finish, SumAccumulator};
 use crate::ExecError;
+use crate::op::keys::Numbers;
 
 /// Changes of one batch to the groups of one table.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Changes<'a> {
     /// The group of each change.
-    pub groups: &'a [u32],
+    pub groups: &'a Numbers,
     /// The batch's row of each change; `None`: the first change is row 0, and so on.
     pub rows: Option<&'a [u32]>,
     /// The weight of each change; `None`: 1.
@@ -33,16 +34,28 @@ impl Changes<'_> {
     /// Calls `apply` with row, group and weight of each change whose row is valid.
     #[inline]
     pub(super) fn for_each(&self, valid: Option<&NullBuffer>, mut apply: impl FnMut(usize, usize, i64)) {
-        if let (None, None, None) = (self.rows, self.weights, valid) {
-            for (row, group) in self.groups.iter().enumerate() {
-                apply(row, *group as usize, 1);
+        let groups = match self.groups {
+            Numbers::Each(groups) => groups,
+            Numbers::One(group, count) => {
+                let group = *group as usize;
+                return self.for_each_of(*count, valid, |row, _, weight| apply(row, group, weight));
             }
-            return;
+        };
+        self.for_each_of(groups.len(), valid, |row, at, weight| {
+            apply(row, groups[at] as usize, weight)
+        });
+    }
+
+    /// Calls `apply` with row, place and weight of each change whose row is valid.
+    #[inline]
+    fn for_each_of(&self, count: usize, valid: Option<&NullBuffer>, mut apply: impl FnMut(usize, usize, i64)) {
+        if let (None, None, None) = (self.rows, self.weights, valid) {
+            return (0..count).for_each(|row| apply(row, row, 1));
         }
-        for (at, group) in self.groups.iter().enumerate() {
+        for at in 0..count {
             let row = self.rows.map_or(at, |rows| rows[at] as usize);
             if valid.is_none_or(|v| v.is_valid(row)) {
-                apply(row, *group as usize, self.weights.map_or(1, |w| w[at]));
+                apply(row, at, self.weights.map_or(1, |w| w[at]));
             }
         }
     }

@@ -12,7 +12,7 @@ use highwater_types::Fault;
 
 use super::accumulator::{Accumulator, Changes, ValueChanges};
 use crate::ExecError;
-use crate::op::keys::{KeyCodec, KeyTable, Keys};
+use crate::op::keys::{KeyCodec, KeyTable, Keys, Numbers};
 
 /// Passes each distinct value on once.
 #[derive(Debug)]
@@ -104,7 +104,7 @@ impl Accumulator for DistinctAccumulator {
         let row_count = args[0].len();
         let mut by_row = vec![0; row_count];
         for (at, group) in changes.groups.iter().enumerate() {
-            by_row[changes.rows.map_or(at, |rows| rows[at] as usize)] = i64::from(*group);
+            by_row[changes.rows.map_or(at, |rows| rows[at] as usize)] = i64::from(group);
         }
         let mut columns: Vec<ArrayRef> = vec![Arc::new(Int64Array::from(by_row))];
         columns.extend(args.iter().cloned());
@@ -119,7 +119,7 @@ impl Accumulator for DistinctAccumulator {
             }
         });
         let passed = Changes {
-            groups: &groups,
+            groups: &Numbers::Each(groups),
             rows: Some(&rows),
             weights: Some(&weights),
         };

@@ -6,7 +6,8 @@
 //! # State
 //! Groups are columns in a hash table ([`table`]); accumulators are vectors, the cheap ones where the input never
 //! retracts ([`accumulator`]). Where the planner says when a group is complete (the end of its window), there is a
-//! table per window: it stays small and warm, and going through a window's end frees it whole.
+//! table per window: it stays small and warm, its keys are without the window's bounds, and going through the window's
+//! end frees it whole.
 //!
 //! # Cost and bound
 //! One hash and one probe a row, then a loop a call; an epoch's end costs the groups it touched. State grows with the
@@ -24,34 +25,30 @@ mod extreme;
 mod float;
 mod interval;
 mod multiset;
+mod shape;
 mod state;
 mod sum;
 mod table;
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, RecordBatchOptions};
-use arrow::buffer::NullBuffer;
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch};
 use datafusion::common::DFSchemaRef;
 use highwater_planner::stream::plan;
-use highwater_planner::stream::plan::AggregateKind;
 use highwater_types::{Delta, Tick, Watermark};
 
-use self::accumulator::{Accumulator, new_accumulator};
+use self::shape::Shape;
 use self::state::{GROUPS, values_part};
-use self::table::{CallInput, GroupTable};
-use super::expression::nullable;
-use super::keys::{KeyCodec, Keys, to_integers};
+use self::table::GroupTable;
+use super::keys::to_integers;
 use super::{Distribution, InputIndex, OpContext, Operator, Output, Step};
 use crate::ExecError;
 use crate::state::{StateReader, StateWriter};
 
 /// After how many shipped groups a closing epoch hands the worker back.
 const YIELD_GROUPS: usize = 16 * Output::BATCH_ROWS;
-/// Where groups complete by a time that may differ from row to row, the span of one table, in microseconds.
-const SPAN_US: i64 = 1_000_000;
 
 /// Groups and aggregates.
 #[derive(Debug)]
@@ -66,15 +63,6 @@ pub struct AggregateOp {
     closing: Option<VecDeque<Work>>,
     /// Complete tables that the next save must take back.
     gone: Vec<GroupTable>,
-}
-
-/// What does not change.
-#[derive(Debug)]
-struct Shape {
-    node: plan::Aggregate,
-    input: Schema,
-    codec: KeyCodec,
-    output: SchemaRef,
 }
 
 /// When groups are complete.
@@ -105,18 +93,9 @@ impl AggregateOp {
         output: &DFSchemaRef,
         context: &OpContext,
     ) -> Result<AggregateOp, ExecError> {
-        let input = inputs[0].as_arrow().clone();
-        let types = node.group.iter().map(|g| input.field(*g).data_type().clone()).collect();
-        let shape = Shape {
-            codec: KeyCodec::try_new(types)?,
-            output: nullable(output.as_arrow()),
-            node: node.clone(),
-            input,
-        };
-        shape.accumulators()?;
+        let shape = Shape::try_new(node, &inputs[0], output)?;
         let completion = node.complete.as_ref().map(|plan| Completion {
-            // A group may be complete right after a row's own time; then times are many and windows are not.
-            span_us: if plan.after_us == 1 { SPAN_US } else { 1 },
+            span_us: shape::span_us(plan),
             plan: plan.clone(),
         });
         Ok(AggregateOp {
@@ -169,18 +148,19 @@ impl AggregateOp {
             .collect()
     }
 
-    fn table(&mut self, span: Option<i64>) -> Result<&mut GroupTable, ExecError> {
-        if !self.tables.contains_key(&span) {
-            self.tables.insert(span, GroupTable::try_new(&self.shape)?);
-        }
-        Ok(self.tables.get_mut(&span).expect("it was put in just now"))
+    /// The table of a span; `keys` has a row of it in place `row`.
+    fn table(&mut self, span: Option<i64>, keys: &[ArrayRef], row: usize) -> Result<&mut GroupTable, ExecError> {
+        Ok(match self.tables.entry(span) {
+            Entry::Occupied(table) => table.into_mut(),
+            Entry::Vacant(place) => place.insert(GroupTable::try_new(&self.shape, keys, row)?),
+        })
     }
 
     /// What is to be done to close the epoch.
     fn plan_close(&mut self, tick: &Tick) -> Result<VecDeque<Work>, ExecError> {
         if self.shape.is_global() && self.owns_global {
             let keys = self.shape.codec.encode(&[], 1)?;
-            self.table(None)?.ensure_global(&keys);
+            self.table(None, &[], 0)?.ensure_global(&keys);
             self.touched.push(None);
         }
         let mut touched = std::mem::take(&mut self.touched);
@@ -254,7 +234,7 @@ impl Operator for AggregateOp {
         let row_count = delta.num_rows();
         let before = self.completion.as_ref().map_or(Watermark::NONE, |c| c.before(tick));
         let routes = self.route(&columns, row_count, before);
-        let keys = self.shape.codec.encode(&columns, row_count)?;
+        let keys = self.shape.encode(&columns, row_count)?;
         let calls = self.shape.call_inputs(delta);
         let all = delta.weights().map(|w| w.values().as_ref());
         for (span, rows) in routes {
@@ -263,12 +243,8 @@ impl Operator for AggregateOp {
                 _ => None,
             };
             let weights = picked.as_deref().or(all);
-            if !self.tables.contains_key(&span) {
-                self.tables.insert(span, GroupTable::try_new(&self.shape)?);
-            }
-            if let Some(table) = self.tables.get_mut(&span) {
-                table.update(&keys, row_count, rows.as_deref(), weights, &calls)?;
-            }
+            let table = self.table(span, &columns, first_of(rows.as_deref()))?;
+            table.update(&keys, rows.as_deref(), weights, &calls)?;
             if self.touched.last() != Some(&span) {
                 self.touched.push(span);
             }
@@ -350,13 +326,11 @@ impl Operator for AggregateOp {
 impl AggregateOp {
     fn load_batch(&mut self, batch: &RecordBatch, call: Option<usize>) -> Result<(), ExecError> {
         let columns = &batch.columns()[..self.shape.key_count()];
-        let keys: Keys = self.shape.codec.encode(columns, batch.num_rows())?;
+        let keys = self.shape.encode(columns, batch.num_rows())?;
         let all: Vec<u32> = (0..batch.num_rows() as u32).collect();
         for (span, rows) in self.route(columns, batch.num_rows(), Watermark::NONE) {
             let rows = rows.unwrap_or_else(|| all.clone());
-            if !self.tables.contains_key(&span) {
-                self.tables.insert(span, GroupTable::try_new(&self.shape)?);
-            }
+            self.table(span, columns, first_of(Some(&rows)))?;
             let Some(table) = self.tables.get_mut(&span) else {
                 continue;
             };
@@ -367,6 +341,11 @@ impl AggregateOp {
         }
         Ok(())
     }
+}
+
+/// The first of some rows, or of all.
+fn first_of(rows: Option<&[u32]>) -> usize {
+    rows.and_then(|rows| rows.first()).map_or(0, |row| *row as usize)
 }
 
 /// The value of a column that has no other and no NULL.
@@ -392,76 +371,6 @@ impl Completion {
         let sources = self.plan.sources.iter();
         let after = sources.map(|s| tick.after(*s)).min().unwrap_or(Watermark::NONE);
         (after != Watermark::NONE).then(|| after.0.saturating_sub(self.plan.after_us))
-    }
-}
-
-impl Shape {
-    fn is_global(&self) -> bool {
-        self.node.group.is_empty()
-    }
-
-    fn key_count(&self) -> usize {
-        self.node.group.len()
-    }
-
-    /// Whether a group with this many rows answers a row.
-    fn is_present(&self, rows: i64) -> bool {
-        rows != 0 || self.is_global()
-    }
-
-    /// New accumulators, one a call; `None` where the result is the number of rows.
-    fn accumulators(&self) -> Result<Vec<Option<Box<dyn Accumulator>>>, ExecError> {
-        let new = |call: &plan::AggregateCall| {
-            let counts_rows = call.kind == AggregateKind::Count && call.args.is_empty() && call.filter.is_none();
-            match counts_rows {
-                true => Ok(None),
-                false => new_accumulator(call, &self.input, self.node.append_only_input).map(Some),
-            }
-        };
-        self.node.calls.iter().map(new).collect()
-    }
-
-    /// The arguments of each call, and the rows that take part in it.
-    fn call_inputs(&self, delta: &Delta) -> Vec<CallInput> {
-        let to_input = |call: &plan::AggregateCall| {
-            let args: Vec<ArrayRef> = call.args.iter().map(|a| Arc::clone(delta.column(*a))).collect();
-            let mut valid: Option<NullBuffer> = None;
-            for arg in &args {
-                valid = NullBuffer::union(valid.as_ref(), arg.logical_nulls().as_ref());
-            }
-            if let Some(filter) = call.filter {
-                let mask = delta.column(filter).as_boolean();
-                let is_true = match mask.nulls() {
-                    None => mask.values().clone(),
-                    Some(known) => mask.values() & known.inner(),
-                };
-                valid = NullBuffer::union(valid.as_ref(), Some(&NullBuffer::new(is_true)));
-            }
-            CallInput {
-                args,
-                valid: valid.filter(|v| v.null_count() > 0),
-            }
-        };
-        self.node.calls.iter().map(to_input).collect()
-    }
-
-    /// Output rows of these columns.
-    fn batch(&self, columns: Vec<ArrayRef>, row_count: usize) -> Result<RecordBatch, ExecError> {
-        let options = RecordBatchOptions::new().with_row_count(Some(row_count));
-        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.output), columns, &options)?;
-        Ok(batch)
-    }
-
-    /// The error that more rows of a group were retracted than there were.
-    fn missing_row(&self, key: &[ArrayRef]) -> ExecError {
-        let values: Vec<String> = key
-            .iter()
-            .map(|c| arrow::util::display::array_value_to_string(c, 0).unwrap_or_default())
-            .collect();
-        ExecError::MissingRow {
-            operator: "Aggregate",
-            row: values.join(" "),
-        }
     }
 }
 

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
 use arrow::datatypes::{Field, Int64Type, Schema};
 
-use super::Shape;
 use super::accumulator::ValueChanges;
+use super::shape::Shape;
 use super::table::{COMPLETE, DIRTY, EMITTED, GroupTable, SAVED};
 use crate::ExecError;
 use crate::op::keys::Keys;
@@ -81,7 +81,7 @@ impl GroupTable {
         gone: bool,
         state: &mut StateWriter,
     ) -> Result<(), ExecError> {
-        let mut columns = shape.codec.decode(&self.keys, groups)?;
+        let mut columns = self.key_columns(shape, groups)?;
         let rows = groups.iter().map(|g| self.rows[*g as usize]);
         let present: Vec<bool> = rows.clone().map(|rows| !gone && shape.is_present(rows)).collect();
         columns.push(Arc::new(BooleanArray::from(present)));
@@ -100,17 +100,21 @@ impl GroupTable {
         gone: bool,
         state: &mut StateWriter,
     ) -> Result<(), ExecError> {
+        let mut changed = Vec::new();
         for (call, accumulator) in self.accumulators.iter_mut().enumerate() {
-            let Some(accumulator) = accumulator else { continue };
-            let Some(changes) = accumulator.value_changes(groups, gone)? else {
-                continue;
-            };
+            if let Some(accumulator) = accumulator
+                && let Some(changes) = accumulator.value_changes(groups, gone)?
+            {
+                changed.push((call, changes));
+            }
+        }
+        for (call, changes) in changed {
             let ValueChanges {
                 groups,
                 columns,
                 weights,
             } = changes;
-            let mut all = shape.codec.decode(&self.keys, &groups)?;
+            let mut all = self.key_columns(shape, &groups)?;
             all.extend(columns);
             all.push(Arc::new(Int64Array::from(weights)));
             state.write(&values_part(call), to_batch(all)?);
@@ -127,7 +131,7 @@ impl GroupTable {
         picked: &[u32],
     ) -> Result<(), ExecError> {
         let width = shape.key_count();
-        let groups = self.intern(keys, batch.num_rows(), Some(picked));
+        let groups: Vec<u32> = self.intern(keys, Some(picked)).iter().collect();
         let indices = arrow::array::UInt32Array::from(picked.to_vec());
         let batch = arrow::compute::take_record_batch(batch, &indices)?;
         let present = batch.column(width).as_boolean();
@@ -155,7 +159,7 @@ impl GroupTable {
         batch: &RecordBatch,
         picked: &[u32],
     ) -> Result<(), ExecError> {
-        let groups = self.intern(keys, batch.num_rows(), Some(picked));
+        let groups = self.intern(keys, Some(picked));
         let (width, last) = (shape.key_count(), batch.num_columns() - 1);
         let all = batch.column(last).as_primitive::<Int64Type>().values();
         let weights: Vec<i64> = picked.iter().map(|row| all[*row as usize]).collect();

@@ -13,12 +13,12 @@ use arrow::compute::{and, concat, take};
 use arrow::row::{RowConverter, SortField};
 use highwater_types::{Delta, Fault};
 
-use super::Shape;
 use super::accumulator::{Accumulator, Changes};
 use super::count::pick;
+use super::shape::Shape;
 use crate::ExecError;
 use crate::op::Output;
-use crate::op::keys::{KeyTable, Keys};
+use crate::op::keys::{KeyTable, Keys, Numbers};
 
 /// Changed in the open epoch.
 const TOUCHED: u8 = 1;
@@ -43,6 +43,8 @@ pub(super) struct CallInput {
 #[derive(Debug)]
 pub(super) struct GroupTable {
     pub(super) keys: KeyTable,
+    /// The values of the columns that are the same for all groups, a row each.
+    fixed: Vec<ArrayRef>,
     /// Rows of each group.
     pub(super) rows: Vec<i64>,
     pub(super) flags: Vec<u8>,
@@ -65,10 +67,13 @@ struct Touched {
 }
 
 impl GroupTable {
-    /// Without groups.
-    pub(super) fn try_new(shape: &Shape) -> Result<GroupTable, ExecError> {
+    /// Without groups. The group's columns have a row of this table in place `row`.
+    pub(super) fn try_new(shape: &Shape, columns: &[ArrayRef], row: usize) -> Result<GroupTable, ExecError> {
+        let row = UInt32Array::from(vec![row as u32]);
+        let fixed = shape.fixed.iter().map(|at| Ok(take(&columns[*at], &row, None)?));
         Ok(GroupTable {
             keys: shape.codec.table(),
+            fixed: fixed.collect::<Result<_, ExecError>>()?,
             rows: Vec::new(),
             flags: Vec::new(),
             accumulators: shape.accumulators()?,
@@ -92,16 +97,17 @@ impl GroupTable {
     pub(super) fn update(
         &mut self,
         keys: &Keys,
-        row_count: usize,
         picked: Option<&[u32]>,
         weights: Option<&[i64]>,
         calls: &[CallInput],
     ) -> Result<(), ExecError> {
-        let groups = self.intern(keys, row_count, picked);
-        self.touch(&groups)?;
-        match weights {
-            None => groups.iter().for_each(|g| self.rows[*g as usize] += 1),
-            Some(weights) => groups
+        let groups = self.intern(keys, picked);
+        self.touch(groups.runs())?;
+        match (&groups, weights) {
+            (Numbers::One(group, count), None) => self.rows[*group as usize] += *count as i64,
+            (Numbers::One(group, _), Some(weights)) => self.rows[*group as usize] += weights.iter().sum::<i64>(),
+            (Numbers::Each(groups), None) => groups.iter().for_each(|g| self.rows[*g as usize] += 1),
+            (Numbers::Each(groups), Some(weights)) => groups
                 .iter()
                 .zip(weights)
                 .for_each(|(g, w)| self.rows[*g as usize] += w),
@@ -121,7 +127,7 @@ impl GroupTable {
 
     /// Makes sure that the one group of an aggregate without keys is there and will be shipped.
     pub(super) fn ensure_global(&mut self, keys: &Keys) {
-        let group = self.intern(keys, 1, None)[0];
+        let group = self.intern(keys, None).runs()[0];
         if self.flags[group as usize] & (EMITTED | TOUCHED) == 0 {
             self.flags[group as usize] |= TOUCHED;
             self.touched.fresh.push(group);
@@ -129,13 +135,9 @@ impl GroupTable {
         }
     }
 
-    pub(super) fn intern(&mut self, keys: &Keys, row_count: usize, picked: Option<&[u32]>) -> Vec<u32> {
-        let table = &mut self.keys;
-        let groups: Vec<u32> = match picked {
-            None => (0..row_count).map(|row| table.intern(keys, row).0).collect(),
-            Some(rows) => rows.iter().map(|row| table.intern(keys, *row as usize).0).collect(),
-        };
-        let bound = table.id_bound();
+    pub(super) fn intern(&mut self, keys: &Keys, picked: Option<&[u32]>) -> Numbers {
+        let groups = self.keys.intern_rows(keys, picked);
+        let bound = self.keys.id_bound();
         if bound > self.rows.len() {
             self.rows.resize(bound, 0);
             self.flags.resize(bound, 0);
@@ -144,6 +146,18 @@ impl GroupTable {
             }
         }
         groups
+    }
+
+    /// The key columns of these groups, in the group's order.
+    pub(super) fn key_columns(&self, shape: &Shape, groups: &[u32]) -> Result<Vec<ArrayRef>, ExecError> {
+        let hashed = shape.codec.decode(&self.keys, groups)?;
+        let all_first = UInt32Array::from(vec![0; groups.len()]);
+        let fixed = self.fixed.iter().map(|value| Ok(take(value, &all_first, None)?));
+        let fixed = fixed.collect::<Result<Vec<_>, ExecError>>()?;
+        let places = shape.hashed.iter().chain(&shape.fixed).copied();
+        let mut placed: Vec<(usize, ArrayRef)> = places.zip(hashed.into_iter().chain(fixed)).collect();
+        placed.sort_by_key(|(place, _)| *place);
+        Ok(placed.into_iter().map(|(_, column)| column).collect())
     }
 
     /// Lists groups that are not listed yet, and puts the shipped results of those aside.
@@ -281,7 +295,7 @@ impl GroupTable {
             .chain(&inserted)
             .map(|at| groups[*at as usize])
             .collect();
-        let mut columns = shape.codec.decode(&self.keys, &ids)?;
+        let mut columns = self.key_columns(shape, &ids)?;
         let weights: Vec<i64> = std::iter::repeat_n(-1, retracted.len())
             .chain(std::iter::repeat_n(1, inserted.len()))
             .collect();
@@ -305,7 +319,7 @@ impl GroupTable {
             .filter(|g| shape.is_present(self.rows[*g as usize]))
             .collect();
         let (results, faults) = self.evaluate(&present)?;
-        let mut columns = shape.codec.decode(&self.keys, &present)?;
+        let mut columns = self.key_columns(shape, &present)?;
         columns.extend(results);
         let mut batch = shape.batch(columns, present.len())?;
         if !faults.is_empty() {
@@ -324,7 +338,7 @@ impl GroupTable {
             let at = *group as usize;
             self.flags[at] &= !TOUCHED;
             if self.rows[at] < 0 {
-                return Err(shape.missing_row(&shape.codec.decode(&self.keys, &[*group])?));
+                return Err(shape.missing_row(&self.key_columns(shape, &[*group])?));
             }
             if shape.is_present(self.rows[at]) {
                 self.flags[at] |= EMITTED;
@@ -356,7 +370,7 @@ impl GroupTable {
     /// The groups that have rows and whose key in one column is below a bound.
     pub(super) fn present_up_to(&self, shape: &Shape, column: usize, bound: i64) -> Result<Vec<u32>, ExecError> {
         let ids = self.present(shape);
-        let columns = shape.codec.decode(&self.keys, &ids)?;
+        let columns = self.key_columns(shape, &ids)?;
         let values = crate::op::keys::to_integers(&columns[column]);
         Ok(ids
             .into_iter()

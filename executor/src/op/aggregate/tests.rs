@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::common::DFSchema;
 use highwater_planner::stream::plan::{Aggregate, AggregateCall, AggregateKind, Completion};
 use highwater_types::{QUOTIENT, RelationId};
@@ -418,6 +418,7 @@ fn windowed(emit_on_close: bool, after_us: i64) -> (Aggregate, SchemaRef) {
             group_column: 0,
             after_us,
             sources: vec![RelationId(5), RelationId(6)],
+            window: vec![0],
             emit_on_close,
         }),
         append_only_input: false,

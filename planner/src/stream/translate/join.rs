@@ -200,7 +200,12 @@ fn facts_of(kind: JoinKind, left: &Facts, right: &Facts, keys: &[(usize, usize)]
                 facts.bounds[shift + member] = Some(Bound {
                     sources: bound.sources.clone(),
                     after_us: tied.after_us + bound.after_us - own.after_us,
-                    family: bound.family,
+                    // Of a row without a partner one side's columns are NULL and the other's are not.
+                    family: if kind == JoinKind::Inner {
+                        bound.family
+                    } else {
+                        tied.family
+                    },
                     ..tied.clone()
                 });
             }
