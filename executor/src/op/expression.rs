@@ -68,7 +68,7 @@ pub(super) fn evaluate_condition(
 pub(super) fn run_guarded(
     delta: &Delta,
     out: &mut Output,
-    step: &dyn Fn(&Delta) -> Result<Vec<Delta>, ExecError>,
+    step: &mut dyn FnMut(&Delta) -> Result<Vec<Delta>, ExecError>,
 ) -> Result<Vec<Delta>, ExecError> {
     if delta.is_empty() {
         return Ok(Vec::new());
@@ -91,7 +91,7 @@ fn split_and_run(
     delta: &Delta,
     error: ExecError,
     out: &mut Output,
-    step: &dyn Fn(&Delta) -> Result<Vec<Delta>, ExecError>,
+    step: &mut dyn FnMut(&Delta) -> Result<Vec<Delta>, ExecError>,
     good: &mut Vec<Delta>,
 ) -> Result<(), ExecError> {
     if delta.num_rows() == 1 {

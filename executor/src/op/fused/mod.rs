@@ -1,21 +1,25 @@
 //! [`FusedOp`]: filters, projections and window assignment, one after the other on whole batches. It keeps no
-//! state and waits for nothing: what comes in goes out in the same call, with the same weights. An append-only
-//! input stays without weights.
+//! state and waits for nothing: what comes in goes out in the same call. An append-only input stays without
+//! weights, but where rows that fall into the same windows are made one ([`combine`]).
 //!
 //! Cost: the expressions' own, on whole columns; a column that is passed on is not copied. A row on which a step
 //! fails becomes a fault and takes no part in the steps after it.
 
+mod combine;
 mod window;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::DFSchemaRef;
+use datafusion::logical_expr::Expr;
 use datafusion::physical_expr::PhysicalExpr;
 use highwater_planner::stream::plan;
 use highwater_types::{Delta, Tick};
 
+use self::combine::Combine;
 use self::window::Window;
 use super::expression::{compile, evaluate_condition, nullable, run_guarded};
 use super::{Distribution, InputIndex, OpContext, Operator, Output, Step};
@@ -32,6 +36,7 @@ pub struct FusedOp {
 enum Stage {
     Filter(Arc<dyn PhysicalExpr>),
     Project(Vec<Arc<dyn PhysicalExpr>>, SchemaRef),
+    Combine(Combine),
     Window(Window),
 }
 
@@ -48,7 +53,7 @@ impl FusedOp {
     ) -> Result<FusedOp, ExecError> {
         let mut schema = Arc::clone(&inputs[0]);
         let mut stages = Vec::with_capacity(steps.len());
-        for step in steps {
+        for (at, step) in steps.iter().enumerate() {
             match step {
                 plan::Step::Filter(condition) => stages.push(Stage::Filter(compile(condition, &schema, context)?)),
                 plan::Step::Project(exprs, to) => {
@@ -57,6 +62,9 @@ impl FusedOp {
                     schema = Arc::clone(to);
                 }
                 plan::Step::Window(assign) => {
+                    if reads_all_but(steps.get(at + 1), assign.time_column, &schema) {
+                        stages.extend(Combine::try_new(assign, &schema)?.map(Stage::Combine));
+                    }
                     let (window, to) = Window::try_new(assign, &schema)?;
                     stages.push(Stage::Window(window));
                     schema = to;
@@ -74,10 +82,10 @@ impl Operator for FusedOp {
 
     fn update(&mut self, _tick: &Tick, _input: InputIndex, delta: &Delta, out: &mut Output) -> Result<(), ExecError> {
         let mut deltas = vec![delta.clone()];
-        for stage in &self.stages {
+        for stage in &mut self.stages {
             let mut next = Vec::with_capacity(deltas.len());
             for delta in deltas {
-                next.extend(run_guarded(&delta, out, &|d| stage.run(d))?);
+                next.extend(run_guarded(&delta, out, &mut |d| stage.run(d))?);
             }
             deltas = next;
         }
@@ -99,8 +107,9 @@ impl Operator for FusedOp {
 }
 
 impl Stage {
-    fn run(&self, delta: &Delta) -> Result<Vec<Delta>, ExecError> {
+    fn run(&mut self, delta: &Delta) -> Result<Vec<Delta>, ExecError> {
         match self {
+            Stage::Combine(combine) => Ok(vec![combine.run(delta)?]),
             Stage::Filter(condition) => {
                 let keep = evaluate_condition(condition, delta.batch())?;
                 Ok(match keep.true_count() {
@@ -122,6 +131,20 @@ impl Stage {
             Stage::Window(window) => window.run(delta),
         }
     }
+}
+
+/// Whether the step after a window reads all columns of the window's input but the time.
+fn reads_all_but(step: Option<&plan::Step>, time_column: usize, schema: &DFSchemaRef) -> bool {
+    let Some(plan::Step::Project(exprs, _)) = step else {
+        return false;
+    };
+    let read: HashSet<&str> = exprs
+        .iter()
+        .flat_map(Expr::column_refs)
+        .map(|c| c.name.as_str())
+        .collect();
+    let is_read = |at: usize| read.contains(schema.field(at).name().as_str());
+    (0..schema.fields().len()).all(|at| is_read(at) != (at == time_column))
 }
 
 #[cfg(test)]

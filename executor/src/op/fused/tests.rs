@@ -115,3 +115,24 @@ fn steps_after_a_window_see_its_bounds() {
         "1 in +1 7     out +1 15 7, +1 10 7",
     );
 }
+
+#[test]
+fn rows_that_fall_into_the_same_windows_are_summed() {
+    let input = schema(&[("t", TIME), ("k", DataType::Int64)]);
+    let rows: Vec<String> = (0..100).map(|i| format!("+1 {} {}", i % 10, i % 2)).collect();
+    let taken: Vec<String> = (0..100).map(|i| format!("-1 {} 0", i % 5)).collect();
+    check(
+        &input,
+        vec![
+            window(WindowKind::Hop, 10, 5, 0),
+            project(vec![("k", DataType::Int64, col("k")), ("end", TIME, col("window_end"))]),
+        ],
+        &format!(
+            "1 in {}                        out +30 0 5, +50 0 10, +20 0 15, +20 1 5, +50 1 10, +30 1 15
+             2 in {}, +100 6 1              out -100 0 10, -100 0 5, +100 1 15, +100 1 10
+             3 in +1 null 0, +1 7 null      out +1 null 15, +1 null 10",
+            rows.join(", "),
+            taken.join(", ")
+        ),
+    );
+}

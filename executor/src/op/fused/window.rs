@@ -50,10 +50,10 @@ impl Window {
 
     /// One delta for each place that a row can have in its windows.
     pub(super) fn run(&self, delta: &Delta) -> Result<Vec<Delta>, ExecError> {
-        let times = self.times(delta);
+        let times = times_of(delta, self.assign.time_column);
         self.check_range(&times)?;
         match self.assign.kind {
-            WindowKind::Tumble => Ok(vec![self.append_bounds(delta, &self.starts(&times, 0))?]),
+            WindowKind::Tumble => Ok(vec![self.append_bounds(delta, &slide_starts(&self.assign, &times))?]),
             WindowKind::Hop => self.hop(delta, &times),
         }
     }
@@ -62,13 +62,14 @@ impl Window {
         if times.null_count() > 0 {
             let known = BooleanArray::from_iter((0..times.len()).map(|i| Some(times.is_valid(i))));
             let delta = delta.filter(&known)?;
-            return self.hop(&delta, &self.times(&delta));
+            return self.hop(&delta, &times_of(&delta, self.assign.time_column));
         }
         let WindowAssign { size_us, slide_us, .. } = self.assign;
         let places = size_us.div_euclid(slide_us) + i64::from(size_us.rem_euclid(slide_us) != 0);
+        let newest = slide_starts(&self.assign, times);
         let mut copies = Vec::with_capacity(places as usize);
         for place in 0..places {
-            let starts = self.starts(times, place);
+            let starts: Int64Array = newest.unary(|start: i64| start.wrapping_sub(place * slide_us));
             let copy = self.append_bounds(delta, &starts)?;
             // Where size is no multiple of slide, the row may have left the last of its windows.
             let inside = BooleanArray::from_unary(&subtract(times, &starts)?, |age: i64| age < size_us);
@@ -78,25 +79,6 @@ impl Window {
             });
         }
         Ok(copies)
-    }
-
-    fn times(&self, delta: &Delta) -> Int64Array {
-        delta
-            .column(self.assign.time_column)
-            .as_primitive::<TimestampMicrosecondType>()
-            .reinterpret_cast::<Int64Type>()
-    }
-
-    /// Starts of the windows that lie `place` slides before the newest one of each row.
-    fn starts(&self, times: &Int64Array, place: i64) -> Int64Array {
-        let WindowAssign {
-            slide_us, offset_us, ..
-        } = self.assign;
-        let shift = place * slide_us;
-        times.unary(|t: i64| {
-            t.wrapping_sub((t.wrapping_sub(offset_us)).rem_euclid(slide_us))
-                .wrapping_sub(shift)
-        })
     }
 
     fn append_bounds(&self, delta: &Delta, starts: &Int64Array) -> Result<Delta, ExecError> {
@@ -122,7 +104,10 @@ impl Window {
             .saturating_add(self.assign.slide_us)
             .saturating_add(self.assign.offset_us.saturating_abs());
         let (low, high) = (i64::MIN.saturating_add(margin), i64::MAX.saturating_sub(margin));
-        if times.iter().flatten().all(|t| t > low && t < high) {
+        // A NULL's place holds any number, so that only values out of range are looked at again.
+        let outside = |t: i64| t <= low || t >= high;
+        let any = times.values().iter().fold(false, |any, t| any | outside(*t));
+        if !any || !times.iter().flatten().any(outside) {
             return Ok(());
         }
         let error = SqlError::new(SqlState::DATETIME_FIELD_OVERFLOW, "timestamp out of range");
@@ -130,6 +115,33 @@ impl Window {
             Box::new(error),
         )))
     }
+}
+
+/// A time column in microseconds.
+pub(super) fn times_of(delta: &Delta, column: usize) -> Int64Array {
+    delta
+        .column(column)
+        .as_primitive::<TimestampMicrosecondType>()
+        .reinterpret_cast::<Int64Type>()
+}
+
+/// The start of the newest window of each time. Times mostly come in order, so that the window of the one before is
+/// tried first: a comparison costs a tenth of a division.
+pub(super) fn slide_starts(assign: &WindowAssign, times: &Int64Array) -> Int64Array {
+    let (slide_us, offset_us) = (assign.slide_us, assign.offset_us);
+    let start_of = |t: i64| t.wrapping_sub(t.wrapping_sub(offset_us).rem_euclid(slide_us));
+    let mut start = times.values().first().map_or(0, |t| start_of(*t));
+    let starts: Vec<i64> = times
+        .values()
+        .iter()
+        .map(|t| {
+            if t.wrapping_sub(start) as u64 >= slide_us as u64 {
+                start = start_of(*t);
+            }
+            start
+        })
+        .collect();
+    Int64Array::new(starts.into(), times.nulls().cloned())
 }
 
 fn subtract(left: &Int64Array, right: &Int64Array) -> Result<Int64Array, ExecError> {
