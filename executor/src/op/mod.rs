@@ -4,6 +4,7 @@
 //! [`Operator`] is the contract. `driver.rs`, alone, knows timely's capabilities and frontiers, and calls it.
 
 mod aggregate;
+mod batches;
 mod expression;
 mod fused;
 mod general;

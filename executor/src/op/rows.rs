@@ -2,42 +2,38 @@
 //! and the temporal join keep, are one of these.
 //!
 //! # Layout
-//! Rows stay in the record batches they came in; small batches are merged, and a batch that is more than half dead is
-//! rewritten, so that there are few and each row is copied a logarithmic number of times. For each distinct row there
-//! is an entry of forty bytes: where the row is, its weight, and its neighbours in the list of its key. An index of
-//! whole rows is made when the first retraction comes: an append-only store does without it, and then equal rows are
-//! entries of their own.
+//! Rows stay in record batches ([`BatchStore`]). For each distinct row there is an entry of forty bytes: where the row is,
+//! its weight, and its neighbours in the list of its key. An index of whole rows is made when the first retraction comes:
+//! an append-only store does without it, and then equal rows are entries of their own.
 //!
 //! # Cost and bound
 //! Putting a row in: one probe for its key, with the index one more and the encoding of the row. Bounded by the rows
-//! put in; with a [`Release`], by those that watermarks have not released.
+//! put in; with a [`Release`], by those that watermarks have not released. A join's batches get their entries only when
+//! they are searched ([`deferred`]).
 
-mod batches;
+mod deferred;
 mod release;
 mod state;
 mod whole;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
-use arrow::compute::interleave;
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use hashbrown::HashTable;
 use highwater_planner::stream::plan::Release;
 use highwater_types::{Delta, RowKeys};
 
+use self::deferred::Deferred;
 use self::release::Releaser;
+use super::batches::{BatchStore, Moved, Place};
 use super::keys::{ABSENT, KeyCodec, KeyTable, Keys};
 use crate::ExecError;
-
-/// Batches of fewer rows than this are not rewritten for being half dead.
-const REWRITE_ROWS_MIN: usize = 256;
 
 /// Rows with weights.
 #[derive(Debug)]
 pub(super) struct RowStore {
-    schema: SchemaRef,
+    batches: BatchStore,
     key_columns: Vec<usize>,
     keys: KeyTable,
     /// By number of the key: the first entry of its list, and how many entries have it.
@@ -45,22 +41,19 @@ pub(super) struct RowStore {
     entries: Vec<Entry>,
     free: Vec<u32>,
     live_count: usize,
-    batches: Vec<Option<StoredBatch>>,
-    free_batches: Vec<u32>,
-    /// Batches that may still be merged, oldest first.
-    small: Vec<u32>,
     whole: Option<WholeIndex>,
     /// By entry, where asked for.
     marks: Option<Vec<Mark>>,
     dirty: Vec<u32>,
     releaser: Option<Releaser>,
+    /// Batches whose rows have no entries yet, oldest first.
+    deferred: Vec<Deferred>,
 }
 
 /// One row.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
-    batch: u32,
-    row: u32,
+    place: Place,
     next: u32,
     previous: u32,
     key: u32,
@@ -80,14 +73,6 @@ struct Entry {
 struct Mark {
     now: i64,
     saved: i64,
-}
-
-#[derive(Debug)]
-struct StoredBatch {
-    batch: RecordBatch,
-    /// The entry of each row; [`ABSENT`] once it is gone.
-    entries: Vec<u32>,
-    live_count: usize,
 }
 
 #[derive(Debug)]
@@ -111,19 +96,17 @@ impl RowStore {
     ) -> Result<RowStore, ExecError> {
         Ok(RowStore {
             releaser: Releaser::try_new(release, &schema)?,
-            schema,
+            batches: BatchStore::new(schema),
             key_columns,
             keys: codec.table(),
             heads: Vec::new(),
             entries: Vec::new(),
             free: Vec::new(),
             live_count: 0,
-            batches: Vec::new(),
-            free_batches: Vec::new(),
-            small: Vec::new(),
             whole: None,
             marks: with_marks.then(Vec::new),
             dirty: Vec::new(),
+            deferred: Vec::new(),
         })
     }
 
@@ -138,7 +121,7 @@ impl RowStore {
 
     /// The rows' schema.
     pub(super) fn schema(&self) -> &SchemaRef {
-        &self.schema
+        self.batches.schema()
     }
 
     /// Whether rows are found as a whole; then what is put in must be consolidated.
@@ -208,6 +191,7 @@ impl RowStore {
             return Ok(placed);
         }
         if self.whole.is_none() && !delta.is_append_only() {
+            self.index_deferred()?;
             self.build_whole_index()?;
         }
         let (hashes, found) = self.find_whole(delta.batch())?;
@@ -222,14 +206,24 @@ impl RowStore {
             self.list(entry);
             placed[row] = self.drop_if_gone(entry);
         }
-        let batch = self.store_batch(delta.batch(), &fresh)?;
+        let batch = self.batches.add(delta.batch(), &fresh)?;
         for (at, row) in fresh.iter().enumerate() {
             let row = *row as usize;
             let in_batch = if fresh.len() == delta.num_rows() { row } else { at };
             let hash = hashes.get(row).copied().unwrap_or(0);
-            placed[row] = self.insert(batch, in_batch as u32, keys, row, delta.weight(row), hash);
+            let place = Place {
+                batch,
+                row: in_batch as u32,
+            };
+            placed[row] = self.insert(place, keys, row, delta.weight(row), hash);
         }
-        self.settle_batch(batch, fresh.len())?;
+        if batch != ABSENT
+            && let Some(releaser) = &mut self.releaser
+        {
+            releaser.note(self.batches.batch(batch), self.batches.owners(batch));
+        }
+        let moved = self.batches.settle(batch)?;
+        self.note_moved(&moved);
         Ok(placed)
     }
 
@@ -238,14 +232,7 @@ impl RowStore {
     /// # Errors
     /// When the rows cannot be gathered.
     pub(super) fn gather(&self, entries: &[u32]) -> Result<RecordBatch, ExecError> {
-        let all: Vec<usize> = (0..self.schema.fields().len()).collect();
-        let columns = self.gather_columns(entries, &all)?;
-        let options = RecordBatchOptions::new().with_row_count(Some(entries.len()));
-        Ok(RecordBatch::try_new_with_options(
-            Arc::clone(&self.schema),
-            columns,
-            &options,
-        )?)
+        self.batches.gather(self.places(entries))
     }
 
     /// Some columns of the rows of these entries, in order.
@@ -253,41 +240,17 @@ impl RowStore {
     /// # Errors
     /// When the rows cannot be gathered.
     pub(super) fn gather_columns(&self, entries: &[u32], columns: &[usize]) -> Result<Vec<ArrayRef>, ExecError> {
-        let mut used: Vec<&RecordBatch> = Vec::new();
-        let mut places: HashMap<u32, usize> = HashMap::new();
-        let mut last = (ABSENT, 0);
-        let mut at: Vec<(usize, usize)> = Vec::with_capacity(entries.len());
-        for entry in entries {
-            let Entry { batch, row, .. } = self.entries[*entry as usize];
-            if last.0 != batch {
-                let place = *places.entry(batch).or_insert_with(|| {
-                    used.push(&self.stored(batch).batch);
-                    used.len() - 1
-                });
-                last = (batch, place);
-            }
-            at.push((last.1, row as usize));
+        self.batches.gather_columns(self.places(entries), columns)
+    }
+
+    fn places(&self, entries: &[u32]) -> impl Iterator<Item = Place> {
+        entries.iter().map(|entry| self.entries[*entry as usize].place)
+    }
+
+    fn note_moved(&mut self, moved: &[Moved]) {
+        for Moved { owner, place } in moved {
+            self.entries[*owner as usize].place = *place;
         }
-        let gather = |column: &usize| -> Result<ArrayRef, ExecError> {
-            let arrays: Vec<&dyn Array> = used.iter().map(|b| b.column(*column).as_ref()).collect();
-            if arrays.is_empty() {
-                return Ok(arrow::array::new_empty_array(self.schema.field(*column).data_type()));
-            }
-            Ok(interleave(&arrays, &at)?)
-        };
-        columns.iter().map(gather).collect()
-    }
-
-    fn stored(&self, batch: u32) -> &StoredBatch {
-        self.batches[batch as usize]
-            .as_ref()
-            .expect("a live entry's batch is stored")
-    }
-
-    fn stored_mut(&mut self, batch: u32) -> &mut StoredBatch {
-        self.batches[batch as usize]
-            .as_mut()
-            .expect("a live entry's batch is stored")
     }
 
     fn list(&mut self, entry: u32) {
@@ -299,7 +262,7 @@ impl RowStore {
     }
 
     /// Makes an entry for a stored row.
-    fn insert(&mut self, batch: u32, in_batch: u32, keys: &Keys, row: usize, weight: i64, hash: u32) -> u32 {
+    fn insert(&mut self, place: Place, keys: &Keys, row: usize, weight: i64, hash: u32) -> u32 {
         let (key, key_is_new) = self.keys.intern(keys, row);
         if self.heads.len() <= key as usize {
             self.heads.resize(key as usize + 1, ABSENT);
@@ -324,8 +287,7 @@ impl RowStore {
         }
         let listed = self.entries[id as usize].listed;
         self.entries[id as usize] = Entry {
-            batch,
-            row: in_batch,
+            place,
             next,
             previous: ABSENT,
             key,
@@ -339,7 +301,7 @@ impl RowStore {
             marks[id as usize] = Mark::default();
         }
         self.live_count += 1;
-        self.stored_mut(batch).entries[in_batch as usize] = id;
+        self.batches.set_owner(place, id);
         if let Some(whole) = &mut self.whole {
             whole.slots.insert_unique(spread(hash), (hash, id), |(h, _)| spread(*h));
         }
@@ -371,16 +333,11 @@ impl RowStore {
         {
             slot.remove();
         }
-        let stored = self.stored_mut(entry.batch);
-        stored.entries[entry.row as usize] = ABSENT;
-        stored.live_count -= 1;
-        let (live, all) = (stored.live_count, stored.entries.len());
-        if live == 0 {
-            self.free_batch(entry.batch);
-        } else if all >= REWRITE_ROWS_MIN && live * 2 < all {
-            self.rewrite(&[entry.batch])
-                .expect("rows of one schema can be gathered");
-        }
+        let moved = self
+            .batches
+            .forget(&[entry.place])
+            .expect("rows of one schema can be gathered");
+        self.note_moved(&moved);
         ABSENT
     }
 }
@@ -388,8 +345,7 @@ impl RowStore {
 impl Entry {
     fn unused() -> Entry {
         Entry {
-            batch: ABSENT,
-            row: 0,
+            place: Place::NOWHERE,
             next: ABSENT,
             previous: ABSENT,
             key: ABSENT,

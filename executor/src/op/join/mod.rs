@@ -10,8 +10,8 @@
 //! the key never have a partner and are not kept, unless NULLs are equal.
 //!
 //! # Cost and bound
-//! One probe a changed row and one gathered row a pair. An inner join without retractions does nothing else; a
-//! retraction finds its row by the row's hash. State is both inputs, less what watermarks release. An epoch that makes
+//! One probe a changed row and one gathered row a pair. An inner join without retractions does nothing else, and makes
+//! the entries of a side only when the other one searches it; a retraction finds its row by the row's hash. State is both inputs, less what watermarks release. An epoch that makes
 //! more than [`YIELD_PAIRS`] pairs hands the worker back in between; meanwhile its other changes wait, unread.
 //!
 //! # Faults
@@ -125,6 +125,7 @@ impl JoinOp {
     /// Pairs a delta's rows with the other side; false when the budget ended first.
     fn meet(&mut self, waiting: &mut Waiting, out: &mut Output, budget: &mut usize) -> Result<bool, ExecError> {
         let other = 1 - waiting.side;
+        self.sides[other].index_for(&waiting.keys)?;
         let mut pairs = Pairs::new(waiting.side);
         while waiting.row < waiting.delta.num_rows() {
             let row = waiting.row;
@@ -231,10 +232,10 @@ impl JoinOp {
             }
             (skip, unmatchable) => skip.or(unmatchable),
         };
-        let placed = self.sides[side].apply(&delta, &keys, skip.as_deref())?;
         let Some(when_matched) = shown_alone(self.node.kind, side) else {
-            return Ok(());
+            return self.sides[side].put(delta, keys, skip.as_deref());
         };
+        let placed = self.sides[side].apply(&delta, &keys, skip.as_deref())?;
         // Also for a row that was there: while it was gone and waited for a save, no partner was counted for it.
         for (row, entry) in placed.into_iter().enumerate() {
             if entry != ABSENT {

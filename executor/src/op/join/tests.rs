@@ -233,6 +233,63 @@ fn watermarks_release_rows_and_what_they_led_to_stays() {
 }
 
 #[test]
+fn rows_that_nobody_searched_for_are_found_when_somebody_does() {
+    let lefts = |from: i64, to: i64| {
+        let rows: Vec<String> = (from..to).map(|k| format!("+1 {k} a")).collect();
+        rows.join(", ")
+    };
+    let rights = |keys: &[i64], weight: &str| {
+        let rows: Vec<String> = keys.iter().map(|k| format!("{weight}1 {k} x")).collect();
+        rows.join(", ")
+    };
+    let pairs = |keys: &[i64], weight: &str| {
+        let rows: Vec<String> = keys.iter().map(|k| format!("{weight}1 {k} a {k} x")).collect();
+        rows.join(", ")
+    };
+    let many: Vec<i64> = (100..200).collect();
+    check(
+        join(JoinKind::Inner),
+        &format!(
+            "1 left {}
+             2 left {}     right {}     out {}
+             3             right {}     out {}
+             4             right {}     out {}
+             5 left -1 20 a             out -1 20 a 20 x",
+            lefts(0, 50),
+            lefts(50, 300),
+            rights(&[20, 260, 999], "+"),
+            pairs(&[20, 260], "+"),
+            rights(&many, "+"),
+            pairs(&many, "+"),
+            rights(&[260], "-"),
+            pairs(&[260], "-"),
+        ),
+    );
+}
+
+#[test]
+fn watermarks_release_rows_that_nobody_searched_for() {
+    let time = DataType::Timestamp(TimeUnit::Microsecond, None);
+    let inputs = [
+        schema(&[("lk", DataType::Int64), ("lt", time)]),
+        schema(&[("rk", DataType::Int64), ("rv", DataType::Int64)]),
+    ];
+    let release = Release {
+        input: 0,
+        column: 1,
+        after_us: 0,
+        sources: vec![RelationId(5)],
+    };
+    check_forgetful_op(
+        make(join(JoinKind::Inner), &inputs, vec![release]),
+        &inputs,
+        "1 left +1 1 10000000, +1 2 10000000
+         2 left +1 1 20000000, +1 3 null           wm 5:15000000
+         3 right +1 1 7, +1 2 8, +1 3 9            out +1 1 20000000 1 7, +1 3 null 3 9",
+    );
+}
+
+#[test]
 fn small_steps_and_one_big_step_agree() {
     let kinds = [
         JoinKind::Inner,

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use arrow::array::{Array, RecordBatch};
-use arrow::datatypes::{DataType, Schema, TimeUnit};
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, Schema, TimeUnit, TimestampMicrosecondType};
 use highwater_planner::stream::plan::Release;
 use highwater_types::{Tick, Watermark};
 
@@ -25,6 +25,8 @@ pub(super) struct Releaser {
 struct Rule {
     release: Release,
     by_span: BTreeMap<i64, Vec<u32>>,
+    /// The watermark at the end of the last epoch.
+    mark: Watermark,
 }
 
 impl Releaser {
@@ -44,9 +46,47 @@ impl Releaser {
             .map(|release| Rule {
                 release,
                 by_span: BTreeMap::new(),
+                mark: Watermark::NONE,
             })
             .collect();
         Ok((!rules.is_empty()).then_some(Releaser { rules }))
+    }
+
+    /// The rules.
+    pub(super) fn rules(&self) -> impl Iterator<Item = &Release> {
+        self.rules.iter().map(|rule| &rule.release)
+    }
+
+    /// The watermarks of the rules at the end of an epoch.
+    pub(super) fn marks_after(&self, tick: &Tick) -> Vec<Watermark> {
+        self.rules
+            .iter()
+            .map(|rule| rule.mark(|source| tick.after(source)))
+            .collect()
+    }
+
+    /// Which rows of a batch the last epoch's watermarks have released; `None` when they have none.
+    pub(super) fn released_so_far(&self, batch: &RecordBatch) -> Option<Vec<bool>> {
+        let marks: Vec<Watermark> = self.rules.iter().map(|rule| rule.mark).collect();
+        self.released_by(&marks, batch)
+    }
+
+    fn released_by(&self, marks: &[Watermark], batch: &RecordBatch) -> Option<Vec<bool>> {
+        let mut released: Option<Vec<bool>> = None;
+        for (rule, mark) in self.rules.iter().zip(marks) {
+            let after_us = rule.release.after_us;
+            let times = to_integers(batch.column(rule.release.column));
+            let first = arrow::compute::min(&times);
+            if !first.is_some_and(|time| mark.reached(time.saturating_add(after_us))) {
+                continue;
+            }
+            let released = released.get_or_insert_with(|| vec![false; batch.num_rows()]);
+            for (row, released) in released.iter_mut().enumerate() {
+                let at = times.value(row).saturating_add(after_us);
+                *released |= times.is_valid(row) && mark.reached(at);
+            }
+        }
+        released
     }
 
     /// Lists new rows.
@@ -76,12 +116,14 @@ impl RowStore {
     /// # Errors
     /// When rows cannot be read.
     pub(in crate::op) fn release(&mut self, tick: &Tick) -> Result<(), ExecError> {
+        self.release_deferred(tick);
         let Some(releaser) = &mut self.releaser else {
             return Ok(());
         };
         let mut released = Vec::new();
         for rule in &mut releaser.rules {
             let mark = rule.mark(|source| tick.after(source));
+            rule.mark = mark;
             if mark == Watermark::NONE {
                 continue;
             }
@@ -98,14 +140,12 @@ impl RowStore {
                 continue;
             }
             // The entry may have been given to another row meanwhile.
-            let time = to_integers(
-                &self
-                    .stored(known.batch)
-                    .batch
-                    .column(column)
-                    .slice(known.row as usize, 1),
+            let times = self.batches.batch(known.place.batch).column(column);
+            let (times, row) = (
+                times.as_primitive::<TimestampMicrosecondType>(),
+                known.place.row as usize,
             );
-            if time.is_valid(0) && time.value(0) <= last {
+            if times.is_valid(row) && times.value(row) <= last {
                 self.entries[entry as usize].weight = 0;
                 self.list(entry);
                 self.drop_if_gone(entry);
@@ -114,18 +154,13 @@ impl RowStore {
         Ok(())
     }
 
-    /// Which rows of a batch were released before the epoch began: they need not be kept.
+    /// Which rows of a batch were released before the epoch began: they need not be kept. `None` when none was.
     pub(in crate::op) fn released_before(&self, tick: &Tick, batch: &RecordBatch) -> Option<Vec<bool>> {
         let releaser = self.releaser.as_ref()?;
-        let mut released = vec![false; batch.num_rows()];
-        for rule in &releaser.rules {
-            let mark = rule.mark(|source| tick.before(source));
-            let times = to_integers(batch.column(rule.release.column));
-            for (row, released) in released.iter_mut().enumerate() {
-                let at = times.value(row).saturating_add(rule.release.after_us);
-                *released |= times.is_valid(row) && mark.reached(at);
-            }
-        }
-        Some(released)
+        let marks = releaser
+            .rules
+            .iter()
+            .map(|rule| rule.mark(|source| tick.before(source)));
+        releaser.released_by(&marks.collect::<Vec<_>>(), batch)
     }
 }

@@ -19,6 +19,7 @@ impl RowStore {
     /// # Errors
     /// When rows cannot be gathered.
     pub(in crate::op) fn save(&mut self, part: &str, state: &mut StateWriter) -> Result<(), ExecError> {
+        self.index_deferred()?;
         let dirty = std::mem::take(&mut self.dirty);
         let (mut entries, mut marks, mut weights) = (Vec::new(), Vec::new(), Vec::new());
         for id in &dirty {
@@ -84,8 +85,8 @@ impl RowStore {
             let at = order.iter().position(|c| *c == column);
             Arc::clone(delta.column(at.expect("the order has every column")))
         };
-        let columns = (0..self.schema.fields().len()).map(column_of).collect();
-        let rows = delta.with_batch(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)?;
+        let columns = (0..self.schema().fields().len()).map(column_of).collect();
+        let rows = delta.with_batch(RecordBatch::try_new(Arc::clone(self.schema()), columns)?)?;
         let keys = codec.encode(&self.key_columns_of(rows.batch()), rows.num_rows())?;
         let placed = self.apply(&rows, &keys, None)?;
         for (row, id) in placed.into_iter().enumerate() {
@@ -104,7 +105,7 @@ impl RowStore {
 
     /// The columns in the order of the state: the key first.
     fn state_order(&self) -> Vec<usize> {
-        let others = (0..self.schema.fields().len()).filter(|c| !self.key_columns.contains(c));
+        let others = (0..self.schema().fields().len()).filter(|c| !self.key_columns.contains(c));
         self.key_columns.iter().copied().chain(others).collect()
     }
 
@@ -112,7 +113,7 @@ impl RowStore {
         let mut fields: Vec<Field> = Vec::new();
         for column in self.state_order() {
             let name = format!("c{}", fields.len());
-            fields.push(self.schema.field(column).clone().with_name(name));
+            fields.push(self.schema().field(column).clone().with_name(name));
         }
         if self.marks.is_some() {
             fields.push(Field::new("mark", DataType::Int64, true));

@@ -7,9 +7,9 @@ use arrow::array::RecordBatch;
 use hashbrown::HashTable;
 use highwater_types::RowKeys;
 
-use super::batches::MERGE_ROWS;
 use super::{Entry, RowStore, WholeIndex, spread};
 use crate::ExecError;
+use crate::op::batches::MERGE_ROWS;
 use crate::op::keys::ABSENT;
 
 impl RowStore {
@@ -40,7 +40,7 @@ impl RowStore {
     pub(super) fn build_whole_index(&mut self) -> Result<(), ExecError> {
         let mut whole = WholeIndex {
             slots: HashTable::with_capacity(self.live_count),
-            encoder: RowKeys::try_new(&self.schema)?,
+            encoder: RowKeys::try_new(self.batches.schema())?,
             hasher: ahash::RandomState::with_seeds(0x2545_f491, 0x4f6c_dd1d, 0x1405_7b7e, 0xf767_814f),
         };
         let live: Vec<u32> = (0..self.entries.len() as u32)

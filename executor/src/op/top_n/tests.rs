@@ -2,7 +2,7 @@
 
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use datafusion::common::DFSchema;
-use highwater_planner::stream::plan::{SortKey, TopN};
+use highwater_planner::stream::plan::{RankKind, SortKey, TopN};
 
 use super::*;
 use crate::testing::{check_forgetful_op, check_op, schema};
@@ -176,4 +176,89 @@ fn small_steps_and_one_big_step_agree() {
             crate::testing::check_small_steps_agree(make, &[input()], seed as u64 + 1);
         }
     }
+}
+
+fn append_only(node: TopN, script: &str) {
+    check_forgetful_op(make(node, input(), Vec::new(), true), &[input()], script);
+}
+
+#[test]
+fn over_an_append_only_input_the_first_row_is_revised_when_a_better_one_comes() {
+    append_only(
+        top(RankKind::RowNumber, 0, Some(1), false),
+        "1 in +1 a 1 0, +1 b 1 0, +1 a 3 0, +2 a 2 0     out +1 a 3 0, +1 b 1 0
+         2 in +1 a 2 5, +1 c null 1                      out +1 c null 1
+         3 in +1 a 4 1, +1 a 5 1, +1 b 1 7               out -1 a 3 0, +1 a 5 1
+         4 in +1 b 9 9, +1 c 9 9                         out -1 b 1 0, +1 b 9 9",
+    );
+    append_only(
+        top(RankKind::RowNumber, 0, Some(1), true),
+        "1 in +1 a 1 0, +1 null 2 0     out +1 a 1 0 1, +1 null 2 0 1
+         2 in +1 a 2 0                  out -1 a 1 0 1, +1 a 2 0 1",
+    );
+}
+
+#[test]
+fn among_equal_rows_the_least_is_first() {
+    append_only(
+        top(RankKind::RowNumber, 0, Some(1), false),
+        "1 in +1 a 5 2, +1 a 5 1, +1 a 5 NaN     out +1 a 5 1
+         2 in +1 a 5 0, +1 a 5 3                 out -1 a 5 1, +1 a 5 0
+         3 in +1 a 5 null, +1 a 5 0              out -1 a 5 0, +1 a 5 null",
+    );
+    let unordered = TopN {
+        order: Vec::new(),
+        ..top(RankKind::RowNumber, 0, Some(1), false)
+    };
+    append_only(
+        unordered,
+        "1 in +1 a 5 2, +1 a 4 9     out +1 a 4 9
+         2 in +1 a 4 8, +1 a 5 0     out -1 a 4 9, +1 a 4 8",
+    );
+}
+
+#[test]
+fn first_rows_are_found_again_after_their_batches_were_rewritten() {
+    let rows = |from: usize, to: usize, v: usize| {
+        let rows: Vec<String> = (from..to).map(|p| format!("+1 p{p} {v} {p}")).collect();
+        rows.join(", ")
+    };
+    let replaced: Vec<String> = (0..400).map(|p| format!("-1 p{p} 1 {p}, +1 p{p} 2 {p}")).collect();
+    append_only(
+        top(RankKind::RowNumber, 0, Some(1), false),
+        &format!(
+            "1 in {}      out {}
+             2 in {}      out {}
+             3 in +1 p450 3 0, +1 p10 3 0     out -1 p450 1 450, +1 p450 3 0, -1 p10 2 10, +1 p10 3 0",
+            rows(0, 600, 1),
+            rows(0, 600, 1),
+            rows(0, 400, 2),
+            replaced.join(", ")
+        ),
+    );
+}
+
+#[test]
+fn complete_partitions_of_first_rows_are_released() {
+    let time = DataType::Timestamp(TimeUnit::Microsecond, None);
+    let input = schema(&[("w", time), ("v", DataType::Int64)]);
+    let release = Release {
+        input: 0,
+        column: 0,
+        after_us: 0,
+        sources: vec![RelationId(5)],
+    };
+    check_forgetful_op(
+        make(
+            top(RankKind::RowNumber, 0, Some(1), false),
+            Arc::clone(&input),
+            vec![release],
+            true,
+        ),
+        &[input],
+        "1 in +1 10 1, +1 20 1       out +1 10 1, +1 20 1      wm 5:10
+         2 in +1 10 5, +1 20 3       out -1 20 1, +1 20 3
+         3 in +1 30 1                out +1 30 1               wm 5:25
+         4 in +1 20 9, +1 30 2       out -1 30 1, +1 30 2",
+    );
 }
