@@ -1,6 +1,7 @@
 //! Which segments are merged, and how. Segments are merged by eights with others of their size or smaller, so a row
 //! is copied once for each power of eight that its segment passes, and there are few segments; from
-//! [`SETTLED_ROWS`] on they stay as they are until half of their rows have expired. Rows that went at or before the
+//! [`SETTLED_ROWS`] on they stay as they are until half of their rows have expired. So the batches of a loaded source
+//! are never copied: the collection of an append-only view costs next to nothing. Rows that went at or before the
 //! oldest epoch that is read are left out.
 
 use std::borrow::Cow;
@@ -16,8 +17,8 @@ use crate::ExecError;
 
 /// How many segments of a size are merged at once.
 const FANOUT: usize = 8;
-/// Segments of at least this many rows are not merged with others.
-const SETTLED_ROWS: usize = 256 * 1024;
+/// Segments of at least this many rows are not merged with others: a scan is no faster over larger ones.
+const SETTLED_ROWS: usize = 4096;
 /// How many settled segments gather at the head of the recent ones before they are moved away.
 const SETTLED_GATHER: usize = 32;
 
