@@ -1,4 +1,9 @@
-//! A stream plan as text, one line a node: what it does, then what is known of its rows and what bounds its state.
+//! A stream plan as text, one line a node: what it does, then what is known of its rows and what bounds its state. A
+//! node that several others read is there once, and its inputs are shown once.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::sync::Arc;
 
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use highwater_types::RelationId;
@@ -13,18 +18,24 @@ use crate::catalog::Catalog;
 /// The lines of EXPLAIN: children below their node, two spaces further in.
 pub fn explain_stream(plan: &StreamPlan, catalog: &Catalog) -> Vec<String> {
     let mut lines = Vec::new();
-    Explain { catalog }.node(&plan.root, 0, &mut lines);
+    let seen = RefCell::default();
+    Explain { catalog, seen }.node(&plan.root, 0, &mut lines);
     lines
 }
 
 struct Explain<'a> {
     catalog: &'a Catalog,
+    /// The nodes shown so far.
+    seen: RefCell<HashSet<*const StreamNode>>,
 }
 
 impl Explain<'_> {
-    fn node(&self, node: &StreamNode, depth: usize, lines: &mut Vec<String>) {
+    fn node(&self, node: &Arc<StreamNode>, depth: usize, lines: &mut Vec<String>) {
         let indent = "  ".repeat(depth);
         let what = self.what(node);
+        if !self.seen.borrow_mut().insert(Arc::as_ptr(node)) {
+            return lines.push(format!("{indent}{what}  the same as above"));
+        }
         let known = self.known(node);
         lines.push(format!("{indent}{what}  {known}"));
         for input in &node.inputs {

@@ -51,10 +51,8 @@ ON ab.starttime = mb.starttime AND ab.endtime = mb.endtime AND ab.num >= mb.maxn
 -->           Input bid (auction, date_time)  key=none append-only watermark=(date_time: bid) state=none
 -->     Fused select max as maxn, window_start_1, window_end_1  key=(window_start_1, window_end_1) changing watermark=(window_start_1: bid; window_end_1: bid) state=none
 -->       Aggregate max(num_1) group by (window_start_1, window_end_1) complete at watermark(bid) >= window_end_1  key=(window_start_1, window_end_1) changing watermark=(window_start_1: bid; window_end_1: bid) state=until watermark(bid)
--->         Fused select count_1 as num_1, window_start_1, window_end_1  key=none changing watermark=(window_start_1: bid; window_end_1: bid) state=none
--->           Aggregate count(*) group by (auction_1, window_start_1, window_end_1) complete at watermark(bid) >= window_end_1  key=(auction_1, window_start_1, window_end_1) changing watermark=(window_start_1: bid; window_end_1: bid) state=until watermark(bid)
--->             Fused hop date_time_1 every 2s by 10s | select auction_1, window_start as window_start_1, window_end as window_end_1  key=none append-only watermark=(window_start_1: bid; window_end_1: bid) state=none
--->               Input bid (auction_1, date_time_1)  key=none append-only watermark=(date_time_1: bid) state=none
+-->         Fused select count as num_1, window_start as window_start_1, window_end as window_end_1  key=none changing watermark=(window_start_1: bid; window_end_1: bid) state=none
+-->           Aggregate count(*) group by (auction, window_start, window_end) complete at watermark(bid) >= window_end  the same as above
 
 -- q7
 SELECT b.auction, b.price, b.bidder, b.date_time, b1.maxprice FROM bid b JOIN

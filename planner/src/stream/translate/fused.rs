@@ -109,13 +109,11 @@ pub(super) fn keep_rows(input: Built, predicate: Expr) -> Built {
 
 /// `input` with one step more, in the node that has its other stateless steps.
 pub(super) fn fuse(input: Built, step: Step, schema: DFSchemaRef, facts: Facts) -> Built {
-    let (mut steps, inputs) = match Arc::unwrap_or_clone(input.node) {
-        StreamNode {
-            op: StreamOp::Fused(steps),
-            inputs,
-            ..
-        } => (steps, inputs),
-        other => (Vec::new(), vec![Arc::new(other)]),
+    let (mut steps, inputs) = if let StreamOp::Fused(steps) = &input.node.op {
+        (steps.clone(), input.node.inputs.clone())
+    } else {
+        // The node itself, not a copy: others may read it too.
+        (Vec::new(), vec![input.node])
     };
     steps.push(step);
     Built::new(StreamOp::Fused(steps), inputs, schema, facts)

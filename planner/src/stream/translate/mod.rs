@@ -14,12 +14,13 @@ mod hold;
 mod input;
 mod interval;
 mod join;
+mod share;
 mod temporal_join;
 mod top_n;
 mod union;
 mod window;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::datatypes::FieldRef;
@@ -48,6 +49,8 @@ pub(super) struct Translator<'a> {
     relations: BTreeSet<RelationId>,
     /// The relations windowed by a column that no watermark bounds, for the error message.
     unbounded_windows: Vec<RelationId>,
+    /// Nodes with state so far, by what they do.
+    written: HashMap<String, Arc<StreamNode>>,
 }
 
 /// A node, and what is known about its rows beyond what the plan says.
@@ -128,6 +131,7 @@ impl<'a> Translator<'a> {
             windows: 0,
             relations: BTreeSet::new(),
             unbounded_windows: Vec::new(),
+            written: HashMap::new(),
         }
     }
 
@@ -157,9 +161,18 @@ impl<'a> Translator<'a> {
             }
             LogicalPlan::Filter(filter) => self.filter(filter),
             LogicalPlan::SubqueryAlias(alias) => self.node(&alias.input),
-            LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
-            LogicalPlan::Distinct(Distinct::All(input)) => self.distinct(input),
-            LogicalPlan::Join(join) => self.join(join),
+            LogicalPlan::Aggregate(aggregate) => {
+                let built = self.aggregate(aggregate)?;
+                self.shared(built)
+            }
+            LogicalPlan::Distinct(Distinct::All(input)) => {
+                let built = self.distinct(input)?;
+                self.shared(built)
+            }
+            LogicalPlan::Join(join) => {
+                let built = self.join(join)?;
+                self.shared(built)
+            }
             // A view has no order, and neither has a subquery.
             LogicalPlan::Sort(sort) if sort.fetch.is_none() => self.node(&sort.input),
             LogicalPlan::Sort(sort) => self.sort_with_fetch(sort),
