@@ -1,0 +1,59 @@
+//! `highwater-bench`: how fast Highwater is. Each benchmark is a word on the command line and prints a table in
+//! Markdown; `bench/RESULTS.md` holds what it printed, with the commit, the command and the machine.
+//!
+//! ```text
+//! cargo run --release -p highwater-bench -- nexmark
+//! ```
+
+mod measure;
+mod nexmark;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// What a benchmark ends with.
+type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+
+const USAGE: &str = "\
+usage: highwater-bench nexmark [--events N] [--epoch-events N] [--queries q0,q1,...] [--workers 1,2]";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let done = match args.split_first() {
+        Some((word, rest)) if word == "nexmark" => nexmark::main(rest),
+        _ => Err(USAGE.into()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("error: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Tells whoever runs the benchmark how it goes, beside the results.
+#[allow(clippy::print_stderr, reason = "progress and errors go to standard error")]
+fn say(text: &str) {
+    eprintln!("{text}");
+}
+
+/// Results.
+#[allow(clippy::print_stdout, reason = "a benchmark answers on its standard output")]
+fn print(text: &str) {
+    println!("{text}");
+}
+
+/// The value after an option, if the option is there.
+fn option<'a>(args: &'a [String], name: &str) -> Result<Option<&'a str>> {
+    let Some(at) = args.iter().position(|arg| arg == name) else {
+        return Ok(None);
+    };
+    match args.get(at + 1) {
+        Some(value) => Ok(Some(value)),
+        None => Err(format!("{name} wants a value\n{USAGE}").into()),
+    }
+}
