@@ -1,17 +1,18 @@
 //! [`HighwaterDialect`]: PostgreSQL's dialect as sqlparser has it, with what streaming adds and without what would
 //! let a hostile statement take exponential time.
 //!
-//! Added: `FOR SYSTEM_TIME AS OF`, and two expression forms that the window and as-of joins are carried in (see
-//! [`crate::window`]). Taken away: named arguments whose name is an expression, and the second try as a plain
-//! function that sqlparser gives to `CAST`, `TRIM` and their kind; both parse the same text twice at every level of
-//! nesting. `Source` keeps those words usable as names.
+//! Added: signs that bind as in PostgreSQL, `FOR SYSTEM_TIME AS OF`, and two expression forms that the window and
+//! as-of joins are carried in (see [`crate::window`]). Taken away: named arguments whose name is an expression, and
+//! the second try as a plain function that sqlparser gives to `CAST`, `TRIM` and their kind; both parse the same text
+//! twice at every level of nesting. `Source` keeps those words usable as names.
 
 use std::any::TypeId;
 
-use sqlparser::ast::Expr;
+use sqlparser::ast::{Expr, UnaryOperator};
 use sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::Token;
 
 use crate::window;
 
@@ -62,7 +63,10 @@ impl Dialect for HighwaterDialect {
     }
 
     fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
-        window::parse_prefix(parser)
+        match parse_sign(parser) {
+            Some(signed) => Some(signed),
+            None => window::parse_prefix(parser),
+        }
     }
 
     /// `IS [NOT] DISTINCT FROM` binds as IS does; sqlparser would take all that follows for its right side, `AND` and
@@ -118,6 +122,24 @@ impl Dialect for HighwaterDialect {
         supports_comma_separated_trim,
         supports_xml_expressions,
     );
+}
+
+/// What binds less tightly than a sign: sqlparser lets all up to products, powers among them, come before it.
+const SIGN_PRECEDENCE: u8 = 125;
+
+/// `-a` and `+a`, more tightly than `^`, as in PostgreSQL.
+fn parse_sign(parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+    let op = match parser.peek_token_ref().token {
+        Token::Minus => UnaryOperator::Minus,
+        Token::Plus => UnaryOperator::Plus,
+        _ => return None,
+    };
+    parser.advance_token();
+    let operand = parser.parse_subexpr(SIGN_PRECEDENCE);
+    Some(operand.map(|expr| Expr::UnaryOp {
+        op,
+        expr: Box::new(expr),
+    }))
 }
 
 /// Words with a grammar of their own between parentheses, which without parentheses are names.

@@ -1,7 +1,8 @@
 //! SQL text to [`Statement`]s: PostgreSQL through sqlparser, plus Highwater's own DDL.
 //!
 //! 1. `source.rs` cuts the text into tokens and statements; `limits.rs` refuses what would not fit a stack.
-//! 2. `window.rs` rewrites tokens so that sqlparser can read windows and ASOF joins, and tells how to find them.
+//! 2. `spelling.rs` and `window.rs` rewrite tokens so that sqlparser can read PostgreSQL's rarer spellings, windows
+//!    and ASOF joins; `window.rs` tells how to find the latter.
 //! 3. `parse/` reads one statement, a file for each group; queries, expressions and DML are sqlparser's.
 //! 4. An error becomes PostgreSQL's `syntax error at or near ...`, with its place (`diagnose.rs`).
 
@@ -13,6 +14,7 @@ mod parse;
 mod reader;
 mod reserved;
 mod source;
+mod spelling;
 mod statement;
 mod window;
 

@@ -10,7 +10,7 @@ use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, Whitespace
 use crate::dialect::{HighwaterDialect, NEVER_SPECIAL, SPECIAL_FORMS};
 use crate::error::ParseError;
 use crate::limits;
-use crate::window;
+use crate::{spelling, window};
 
 /// A query string.
 #[derive(Debug)]
@@ -140,6 +140,7 @@ impl<'a> Source<'a> {
         for statement in &mut statements {
             limits::check_depth(self, &statement.tokens)?;
             make_names(&mut statement.tokens);
+            spelling::rewrite(&mut statement.tokens);
             window::rewrite(&mut statement.tokens);
         }
         Ok(statements)

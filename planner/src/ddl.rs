@@ -6,7 +6,9 @@ use highwater_parser::{ColumnDef, CreateRelation, Include};
 use highwater_types::{IntervalParts, RelationId, SqlError, SqlState, SqlType};
 use sqlparser::ast::{self, Spanned};
 
-use crate::bind::{Binder, Casting, ExprCx, Place, Scope, ScopeColumn, ScopeTable, fold, fold_name, sql_type};
+use crate::bind::{
+    Binder, Casting, ExprCx, Place, Scope, ScopeColumn, ScopeTable, check_precision, fold, fold_name, sql_type,
+};
 use crate::catalog::{Column, ConnectorConfig, DEFAULT_SCHEMA, IncludeColumn, Relation, RelationKind, WatermarkDecl};
 use crate::context::PlanContext;
 use crate::dml::instant;
@@ -142,6 +144,7 @@ fn column_of(definition: &ColumnDef) -> Result<Column> {
             "Give the key in INSERT, or use a uuid: DEFAULT gen_random_uuid().",
         ));
     }
+    check_precision(&definition.data_type)?;
     let sql_type = sql_type(&definition.data_type)?;
     if matches!(sql_type, SqlType::Unknown | SqlType::Void | SqlType::Record(_)) {
         return Err(PlanError::InvalidDefinition {

@@ -1,11 +1,12 @@
 //! `now()`: the same instant for a whole transaction, which planning cannot know. A plan keeps the call; whoever runs the
 //! plan puts the instant in its place with [`with_now`]. A call that is still there when it is computed reads the clock.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use chrono::Utc;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result as DfResult, ScalarValue};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
@@ -19,12 +20,13 @@ use crate::error::Result;
 const FIXED: [&str; 3] = ["now", "transaction_timestamp", "statement_timestamp"];
 /// The function that reads the clock at every call.
 const CLOCK: &str = "clock_timestamp";
+/// The names of all of them.
+pub(crate) const NAMES: [&str; 4] = [FIXED[0], FIXED[1], FIXED[2], CLOCK];
 
 /// All of them. Volatile, so that no plan has an answer worked in.
 pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
-    FIXED
+    NAMES
         .into_iter()
-        .chain([CLOCK])
         .map(|name| {
             Arc::new(ScalarUDF::new_from_impl(Now {
                 name,
@@ -35,17 +37,30 @@ pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
 }
 
 /// The plan with the transaction's instant, in microseconds since 1970, in place of `now()`.
-pub fn with_now(plan: &LogicalPlan, now_us: i64) -> Result<LogicalPlan> {
+/// A plan that does not ask for it is handed back as it is.
+pub fn with_now(plan: &LogicalPlan, now_us: i64) -> Result<Cow<'_, LogicalPlan>> {
+    let mut asks = false;
+    plan.apply(|node| {
+        node.apply_expressions(|expr| {
+            asks |= expr.exists(|e| Ok(is_now(e)))?;
+            Ok(if asks { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+        })
+    })?;
+    if !asks {
+        return Ok(Cow::Borrowed(plan));
+    }
     let replace = |expr: Expr| {
         expr.transform(|e| match &e {
-            Expr::ScalarFunction(ScalarFunction { func, args }) if args.is_empty() && FIXED.contains(&func.name()) => {
-                Ok(Transformed::yes(Expr::Literal(instant(now_us), None)))
-            }
+            e if is_now(e) => Ok(Transformed::yes(Expr::Literal(instant(now_us), None))),
             _ => Ok(Transformed::no(e)),
         })
     };
     let replaced = plan.clone().transform_up(|node| node.map_expressions(replace))?;
-    Ok(replaced.data)
+    Ok(Cow::Owned(replaced.data))
+}
+
+fn is_now(expr: &Expr) -> bool {
+    matches!(expr, Expr::ScalarFunction(ScalarFunction { func, .. }) if FIXED.contains(&func.name()))
 }
 
 fn instant(micros: i64) -> ScalarValue {

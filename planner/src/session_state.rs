@@ -56,9 +56,5 @@ fn build(time_zone: &str) -> SessionState {
         .aggregate_functions()
         .get_or_insert_default()
         .extend(functions::all_aggregate());
-    builder
-        .window_functions()
-        .get_or_insert_default()
-        .extend(functions::all_window());
     builder.build()
 }

@@ -3,7 +3,7 @@
 use datafusion::common::Column;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::expr::{AggregateFunction, GroupingSet, Sort};
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit};
 
 use super::expr::place_of;
 use super::scope::Scope;
@@ -147,6 +147,10 @@ pub(crate) fn aggregate(
         if !over_columns.contains(&over) {
             over_columns.push(over);
         }
+    }
+    if grouping.exprs.is_empty() && over_columns.is_empty() {
+        // HAVING alone makes one group of all rows.
+        over_columns.push(datafusion::functions_aggregate::expr_fn::count(lit(1_i64)));
     }
     let group_exprs = group_exprs(grouping, &computed);
     let plan = LogicalPlanBuilder::from(plan)

@@ -5,7 +5,7 @@ use datafusion::common::ScalarValue;
 use datafusion::logical_expr::expr::Case;
 use datafusion::logical_expr::{Expr, lit};
 use highwater_types::SqlType;
-use sqlparser::ast::{self, AccessExpr, Subscript};
+use sqlparser::ast::{self, AccessExpr, Spanned, Subscript};
 
 use super::scope::{ScopeTable, fold};
 use super::{Binder, Casting, ExprCx, Typed};
@@ -66,6 +66,9 @@ impl Binder<'_> {
 
     /// `(a, b)` as a value.
     pub(crate) fn bind_row(&mut self, fields: &[ast::Expr], cx: &mut ExprCx<'_>) -> Result<Typed> {
+        if fields.is_empty() {
+            return Err(PlanError::unsupported("a row without fields", "Give it one."));
+        }
         let mut named = Vec::with_capacity(fields.len());
         for (i, field) in fields.iter().enumerate() {
             let typed = self.bind_expr(field, cx)?;
@@ -140,13 +143,26 @@ impl Binder<'_> {
         Ok(Typed::new(expr, sql_type))
     }
 
+    /// A subscript, a bigint.
+    fn subscript(&mut self, index: &ast::Expr, cx: &mut ExprCx<'_>) -> Result<Expr> {
+        let typed = self.bind_expr(index, cx)?;
+        if !typed.is_unknown() && !super::types::casts_in_assignment(&typed.sql_type, &SqlType::Int8) {
+            return Err(PlanError::from(highwater_types::SqlError::new(
+                highwater_types::SqlState::DATATYPE_MISMATCH,
+                "array subscript must have type integer",
+            ))
+            .at(index.span()));
+        }
+        Ok(self.coerce(typed, &SqlType::Int8, Casting::Assignment)?.expr)
+    }
+
     /// One element; NULL outside of the array.
     fn element(&mut self, array: Typed, index: &ast::Expr, cx: &mut ExprCx<'_>) -> Result<Typed> {
         if matches!(array.sql_type, SqlType::Jsonb) {
             let key = self.bind_expr(index, cx)?;
             return self.apply_operator("->", array, key, cx);
         }
-        let index = self.bind_as(index, &SqlType::Int8, Casting::Assignment, cx)?;
+        let index = self.subscript(index, cx)?;
         // The catalogs' vectors count from 0.
         let (array, first) = match &array.sql_type {
             SqlType::Int2Vector => (
@@ -198,11 +214,11 @@ impl Binder<'_> {
             return Err(PlanError::unsupported(format!("a slice of {}", array.sql_type), ""));
         }
         let from = match from {
-            Some(from) => self.bind_as(from, &SqlType::Int8, Casting::Assignment, cx)?,
+            Some(from) => self.subscript(from, cx)?,
             None => lit(1_i64),
         };
         let to = match to {
-            Some(to) => self.bind_as(to, &SqlType::Int8, Casting::Assignment, cx)?,
+            Some(to) => self.subscript(to, cx)?,
             None => {
                 let length = self.scalar_function("cardinality")?.call(vec![array.expr.clone()]);
                 Expr::Cast(datafusion::logical_expr::Cast::new(Box::new(length), DataType::Int64))

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::Schema;
+use datafusion::common::metadata::FieldMetadata;
 use datafusion::common::{DFSchema, ScalarValue};
-use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::{Expr, Operator};
 use datafusion::logical_expr::expr::Placeholder;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
@@ -197,14 +198,36 @@ impl Binder<'_> {
         match value {
             ScalarValue::Utf8(Some(text)) if !(is_oid_like(to) || limited && explicit) => {
                 match self.read_literal(text, to) {
-                    Err(error) if !reads_clock(text) => return Err(error),
                     Ok(expr) => return Ok(Typed::new(expr, to.clone())),
-                    Err(_) => {}
+                    Err(error) => return self.clock_word(text, to)?.ok_or(error),
                 }
             }
             _ => {}
         }
         self.cast(Typed::new(typed.expr, SqlType::Text), to, explicit)
+    }
+
+    /// `'now'`, `'today'` and their kin as a date or timestamp: times around that of the transaction.
+    fn clock_word(&mut self, text: &str, to: &SqlType) -> Result<Option<Typed>> {
+        let days = match text.trim().to_ascii_lowercase().as_str() {
+            "now" => None,
+            "today" => Some(0),
+            "tomorrow" => Some(1),
+            "yesterday" => Some(-1),
+            _ => return Ok(None),
+        };
+        let is_time = matches!(to, SqlType::Time);
+        if !matches!(to, SqlType::Date | SqlType::Timestamp | SqlType::Timestamptz) && !(is_time && days.is_none()) {
+            return Ok(None);
+        }
+        let now = Typed::new(self.scalar_function("now")?.call(vec![]), SqlType::Timestamptz);
+        let Some(days) = days else {
+            return self.coerce(now, to, Casting::Explicit).map(Some);
+        };
+        let today = self.coerce(now, &SqlType::Date, Casting::Explicit)?.expr;
+        let days = Expr::Literal(ScalarValue::Int32(Some(days)), None);
+        let day = library::binary(Operator::Plus, today, days, &DFSchema::empty())?;
+        self.coerce(Typed::new(day, SqlType::Date), to, Casting::Explicit).map(Some)
     }
 
     /// The value that a literal's text stands for, read in the session's time zone.
@@ -218,7 +241,9 @@ impl Binder<'_> {
             _ => text,
         };
         let column = parse_column(to, &mut [Some(text)].into_iter(), &settings).map_err(PlanError::from)?;
-        Ok(Expr::Literal(ScalarValue::try_from_array(&column, 0)?, None))
+        // Functions that take any type tell json from text by this alone.
+        let metadata = (*to == SqlType::Json).then(|| FieldMetadata::new_from_field(&to.to_field("literal")));
+        Ok(Expr::Literal(ScalarValue::try_from_array(&column, 0)?, metadata))
     }
 
     /// The value of an expression without columns, as a literal.
@@ -285,14 +310,6 @@ fn shares_values(from: &SqlType, to: &SqlType) -> bool {
     }
     let text = matches!(category(from), Category::String) || matches!(from, SqlType::PgNodeTree);
     text && matches!(to, SqlType::Text | SqlType::Varchar(None))
-}
-
-/// Whether a text means the clock's time to some type: it is read when the statement runs.
-fn reads_clock(text: &str) -> bool {
-    let text = text.trim().to_ascii_lowercase();
-    ["now", "today", "tomorrow", "yesterday"]
-        .iter()
-        .any(|word| text.starts_with(word))
 }
 
 /// The value of an expression without columns, over one row without columns.

@@ -166,7 +166,13 @@ impl Binder<'_> {
             ast::Expr::Interval(interval) => self.bind_interval(interval, cx),
             ast::Expr::TypedString(typed) => {
                 let value = self.bind_value(&typed.value.value)?;
-                self.cast_to(value, &sql_type(&typed.data_type)?)
+                let to = match &typed.data_type {
+                    // Only here is a bare `char` of any length.
+                    ast::DataType::Char(None) | ast::DataType::Character(None) => SqlType::Bpchar(None),
+                    other => sql_type(other)?,
+                };
+                let value = self.cast_to(value, &to)?;
+                self.rounded_to(value, &typed.data_type, cx)
             }
             ast::Expr::Cast {
                 kind, expr, data_type, ..
@@ -324,10 +330,11 @@ impl Binder<'_> {
             span: sqlparser::tokenizer::Span::empty(),
             ..typed
         };
-        self.cast_to(value, &to).map_err(|error| match literal {
+        let value = self.cast_to(value, &to).map_err(|error| match literal {
             true => error.at(expr.span()),
             false => error.at_operator_after(expr.span()),
-        })
+        })?;
+        self.rounded_to(value, data_type, cx)
     }
 
     fn bind_case(

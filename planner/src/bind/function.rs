@@ -16,6 +16,7 @@ use super::scope::fold_name;
 use super::set::is_set_function;
 use super::{Binder, Casting, ExprCx, Typed};
 use crate::error::{PlanError, Result};
+use crate::functions;
 
 /// The types that a parameter among a function's arguments is tried with, in this order.
 const PARAMETER_TYPES: [SqlType; 10] = [
@@ -72,7 +73,8 @@ impl Binder<'_> {
         if is_set_function(&call.name) {
             return self.bind_set_call(&call, cx);
         }
-        if self.find_scalar(&call.name).is_none()
+        if self.find_callable(&call.name).is_none()
+            && functions::is_aggregate(&call.name)
             && let Some(aggregate) = self.state.aggregate_functions().get(&call.name).cloned()
         {
             return self.bind_aggregate(aggregate, &call, cx);
@@ -86,9 +88,10 @@ impl Binder<'_> {
             hint: None,
         };
         let args = self.bind_args(call, cx)?;
-        if self.find_scalar(&call.name).is_none() {
-            return Err(undefined_function(&call.name, &args));
+        if self.find_callable(&call.name).is_none() {
+            return self.bind_unknown_call(call, args);
         }
+        let args = super::named_arguments::place(call, args)?;
         if call.distinct {
             return Err(not_aggregate("DISTINCT"));
         }
@@ -99,6 +102,27 @@ impl Binder<'_> {
             return Err(not_aggregate("ORDER BY"));
         }
         self.call(&call.name, args, cx)
+    }
+
+    /// A call that is no function's: a cast written as one, or an error.
+    fn bind_unknown_call(&mut self, call: &Call<'_>, mut args: Vec<Typed>) -> Result<Typed> {
+        if self.state.window_functions().contains_key(&call.name) {
+            return Err(PlanError::WrongObject {
+                message: format!("window function {} requires an OVER clause", call.name),
+                hint: None,
+            });
+        }
+        match super::types::cast_function(&call.name) {
+            Some(to) if args.len() == 1 => {
+                let arg = args.swap_remove(0);
+                let undefined = undefined_function(&call.name, std::slice::from_ref(&arg));
+                self.cast_to(arg, &to).map_err(|error| match error {
+                    PlanError::CannotCast { .. } => undefined,
+                    other => other,
+                })
+            }
+            _ => Err(undefined_function(&call.name, &args)),
+        }
     }
 
     /// Binds a call's arguments.
@@ -113,9 +137,27 @@ impl Binder<'_> {
     /// Calls a scalar function by name.
     pub(crate) fn call(&mut self, name: &str, args: Vec<Typed>, cx: &mut ExprCx<'_>) -> Result<Typed> {
         let function = self.find_scalar(name).ok_or_else(|| undefined_function(name, &args))?;
+        let args = self.arrays_beside(name, args)?;
         self.with_argument_types(name, args, cx, |args| {
             Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(&function), args))
         })
+    }
+
+    /// A literal beside an array is an array too, for a function of two arrays.
+    fn arrays_beside(&mut self, name: &str, mut args: Vec<Typed>) -> Result<Vec<Typed>> {
+        if !matches!(name, "array_cat" | "array_overlap") {
+            return Ok(args);
+        }
+        let array = args.iter().find(|a| matches!(a.sql_type, SqlType::Array(_)));
+        let Some(to) = array.map(|a| a.sql_type.clone()) else {
+            return Ok(args);
+        };
+        for arg in &mut args {
+            if arg.is_unknown() {
+                *arg = self.coerce(arg.clone(), &to, Casting::Implicit)?;
+            }
+        }
+        Ok(args)
     }
 
     /// Makes a call whose arguments may be parameters without type: the first type that the function takes is theirs.
@@ -158,6 +200,12 @@ impl Binder<'_> {
         Err(undefined_function(name, &args))
     }
 
+    /// A scalar function that a statement may name: PostgreSQL's, not those that only DataFusion has.
+    pub(crate) fn find_callable(&self, name: &str) -> Option<Arc<ScalarUDF>> {
+        let is_known = functions::is_scalar(name) || self.ctx.functions.scalar.contains_key(name);
+        is_known.then(|| self.find_scalar(name)).flatten()
+    }
+
     /// A scalar function: the session's, then the library's.
     pub(crate) fn find_scalar(&self, name: &str) -> Option<Arc<ScalarUDF>> {
         let of_session = self.ctx.functions.scalar.get(name);
@@ -181,6 +229,25 @@ impl Binder<'_> {
         let bound = self.bind_aggregate_parts(call, cx);
         cx.in_aggregate = false;
         let (mut args, order_by, filter) = bound?;
+        if call.distinct && args.len() > 1 && call.name == "count" {
+            return Err(undefined_function(&call.name, &args));
+        }
+        if matches!(call.name.as_str(), "min" | "max")
+            && let [arg] = args.as_slice()
+            && !super::types::has_extremes(&arg.sql_type)
+        {
+            return Err(undefined_function(&call.name, &args));
+        }
+        let is_ordered_set = matches!(call.name.as_str(), "mode" | "percentile_cont" | "percentile_disc");
+        if is_ordered_set != call.within_group {
+            return Err(PlanError::WrongObject {
+                message: match is_ordered_set {
+                    true => format!("WITHIN GROUP is required for ordered-set aggregate {}", call.name),
+                    false => format!("{} is not an ordered-set aggregate, so it cannot have WITHIN GROUP", call.name),
+                },
+                hint: None,
+            });
+        }
         if call.within_group {
             // The ordered value comes first, as DataFusion has it.
             let values = order_by.iter().map(|s| Typed::new(s.expr.clone(), SqlType::Unknown));
@@ -241,6 +308,7 @@ impl Binder<'_> {
         for key in order_by {
             let typed = self.bind_expr(&key.expr, cx)?;
             let typed = self.settle(typed)?;
+            let typed = self.sortable(typed)?;
             let ascending = key.options.asc.unwrap_or(true);
             keys.push(Sort::new(
                 typed.expr,

@@ -103,17 +103,11 @@ impl Binder<'_> {
     ) -> Result<Typed> {
         let value = self.bind_expr(expr, cx)?;
         let pattern = self.bind_expr(pattern, cx)?;
-        let Some(text) = pattern.unknown_text() else {
-            return Err(PlanError::unsupported(
-                "SIMILAR TO with a pattern that is not a constant",
-                "Use the ~ operator with a regular expression.",
-            ));
-        };
-        let escape = match escape.map(|e| self.bind_value(&e.value)).transpose()? {
-            None => Some('\\'),
-            Some(typed) => typed.unknown_text().and_then(|t| t.chars().next()),
-        };
-        let regex = super::literal::unknown(&similar_as_regex(text, escape));
+        let mut args = vec![pattern];
+        if let Some(escape) = escape {
+            args.push(self.bind_value(&escape.value)?);
+        }
+        let regex = self.call("similar_to_escape", args, cx)?;
         self.apply_operator(if negated { "!~" } else { "~" }, value, regex, cx)
     }
 }
@@ -137,37 +131,6 @@ fn backslashed(pattern: &str, escape: Option<char>) -> String {
     out
 }
 
-/// A SIMILAR TO pattern as a POSIX regular expression over the whole string.
-fn similar_as_regex(pattern: &str, escape: Option<char>) -> String {
-    let mut out = String::from("^(?:");
-    let mut characters = pattern.chars();
-    let mut in_class = false;
-    while let Some(c) = characters.next() {
-        match c {
-            c if Some(c) == escape => {
-                if let Some(next) = characters.next() {
-                    out.push('\\');
-                    out.push(next);
-                }
-            }
-            '[' | ']' => {
-                in_class = c == '[';
-                out.push(c);
-            }
-            c if in_class => out.push(c),
-            '%' => out.push_str(".*"),
-            '_' => out.push('.'),
-            '.' | '^' | '$' | '\\' => {
-                out.push('\\');
-                out.push(c);
-            }
-            c => out.push(c),
-        }
-    }
-    out.push_str(")$");
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,10 +139,5 @@ mod tests {
     fn an_escape_character_becomes_a_backslash() {
         assert_eq!(backslashed("a/%b\\_", Some('/')), "a\\%b\\\\_");
         assert_eq!(backslashed("a\\b", None), "a\\\\b");
-    }
-
-    #[test]
-    fn similar_to_is_a_regular_expression_over_the_whole_string() {
-        assert_eq!(similar_as_regex("%(b|d)_", Some('\\')), "^(?:.*(b|d).)$");
     }
 }

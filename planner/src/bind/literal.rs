@@ -53,7 +53,8 @@ impl Binder<'_> {
     pub(crate) fn bind_interval(&mut self, interval: &ast::Interval, cx: &mut ExprCx<'_>) -> Result<Typed> {
         let value = self.bind_expr(&interval.value, cx)?;
         let Some(text) = value.unknown_text() else {
-            return self.coerce(value, &SqlType::Interval, Casting::Explicit);
+            let typed = self.coerce(value, &SqlType::Interval, Casting::Explicit)?;
+            return self.limited_interval(typed, interval, cx);
         };
         // The last field names the unit of a bare number.
         let field = interval.last_field.as_ref().or(interval.leading_field.as_ref());
@@ -67,7 +68,19 @@ impl Binder<'_> {
             }
             _ => text.to_string(),
         };
-        self.coerce(unknown(&text), &SqlType::Interval, Casting::Explicit)
+        let typed = self.coerce(unknown(&text), &SqlType::Interval, Casting::Explicit)?;
+        self.limited_interval(typed, interval, cx)
+    }
+
+    /// An interval without what is smaller than the last field that its type names.
+    fn limited_interval(&mut self, typed: Typed, interval: &ast::Interval, cx: &mut ExprCx<'_>) -> Result<Typed> {
+        let last = interval.last_field.as_ref().or(interval.leading_field.as_ref());
+        let last = last.map(super::precision::field_word);
+        let typed = self.cut_interval(typed, last.as_deref(), cx)?;
+        match interval.fractional_seconds_precision.or(interval.leading_precision) {
+            Some(precision) => self.rounded(typed, precision, cx),
+            None => Ok(typed),
+        }
     }
 }
 

@@ -22,6 +22,8 @@ mod library;
 mod like;
 mod literal;
 mod name;
+mod named_arguments;
+mod precision;
 mod object;
 mod one_row;
 mod operator;
@@ -58,6 +60,7 @@ pub(crate) use coerce::{Casting, Typed};
 pub(crate) use expr::{ExprCx, Place};
 pub(crate) use object::Named;
 pub(crate) use scope::{Names, Origin, Scope, ScopeColumn, ScopeTable, fold, fold_name, unique_names};
+pub(crate) use precision::check_column as check_precision;
 pub use types::sql_type;
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ fn name_of(expr: &Expr) -> Option<(String, bool)> {
         Expr::Ceil { .. } => good("ceil"),
         Expr::Floor { .. } => good("floor"),
         Expr::Position { .. } => good("position"),
-        Expr::Substring { .. } => good("substring"),
+        Expr::Substring { shorthand, .. } => good(if *shorthand { "substr" } else { "substring" }),
         Expr::Trim { trim_where, .. } => good(match trim_where {
             Some(ast::TrimWhereField::Leading) => "ltrim",
             Some(ast::TrimWhereField::Trailing) => "rtrim",
@@ -52,6 +52,10 @@ fn name_of(expr: &Expr) -> Option<(String, bool)> {
         }),
         Expr::Overlay { .. } => good("overlay"),
         Expr::AtTimeZone { .. } => good("timezone"),
+        Expr::BinaryOp {
+            op: ast::BinaryOperator::Overlaps,
+            ..
+        } => good("overlaps"),
         Expr::Subquery(query) => subquery_name(&query.body),
         _ => None,
     }

@@ -7,7 +7,7 @@ use sqlparser::ast::{self, BinaryOperator, Spanned, UnaryOperator};
 
 use super::coerce::{common_of_two, integer_as_numeric};
 use super::literal::int4;
-use super::types::{Category, category, is_oid_like};
+use super::types::{Category, casts_implicitly, category, is_oid_like};
 use super::{Binder, Casting, ExprCx, Typed, library};
 use crate::error::{PlanError, Result};
 
@@ -21,6 +21,7 @@ impl Binder<'_> {
     ) -> Result<Typed> {
         match op {
             BinaryOperator::And | BinaryOperator::Or => return self.bind_logic(left, op, right, cx),
+            BinaryOperator::Overlaps => return self.bind_overlaps(left, right, cx),
             _ => {}
         }
         let symbol = symbol(op);
@@ -83,17 +84,36 @@ impl Binder<'_> {
         match op {
             UnaryOperator::Plus => Ok(typed),
             UnaryOperator::Minus => {
-                if category(&typed.sql_type) == Category::Timespan {
-                    return self.apply_operator("*", typed, int4(-1), cx);
+                // A product keeps the sign of a floating zero, and of an interval's parts.
+                match &typed.sql_type {
+                    SqlType::Interval => self.apply_operator("*", typed, int4(-1), cx),
+                    SqlType::Float4 | SqlType::Float8 => {
+                        let minus_one = self.coerce(int4(-1), &typed.sql_type, Casting::Explicit)?;
+                        self.apply_operator("*", typed, minus_one, cx)
+                    }
+                    _ => {
+                        let zero = self.number_like(0, &typed)?;
+                        self.apply_operator("-", zero, typed, cx)
+                    }
                 }
-                self.apply_operator("-", int4(0), typed, cx)
             }
-            UnaryOperator::BitwiseNot => self.apply_operator("#", typed, int4(-1), cx),
+            UnaryOperator::BitwiseNot => {
+                let ones = self.number_like(-1, &typed)?;
+                self.apply_operator("#", typed, ones, cx)
+            }
             UnaryOperator::PGAbs => self.call("abs", vec![typed], cx),
             UnaryOperator::PGSquareRoot => self.call("sqrt", vec![typed], cx),
             UnaryOperator::PGCubeRoot => self.call("cbrt", vec![typed], cx),
             UnaryOperator::BangNot => Err(undefined_prefix("!", &typed.sql_type)),
             other => Err(undefined_prefix(&other.to_string(), &typed.sql_type)),
+        }
+    }
+
+    /// A constant of the integer type of another value, or `integer`.
+    fn number_like(&mut self, value: i32, like: &Typed) -> Result<Typed> {
+        match &like.sql_type {
+            integer @ (SqlType::Int2 | SqlType::Int8) => self.coerce(int4(value), integer, Casting::Explicit),
+            _ => Ok(int4(value)),
         }
     }
 
@@ -138,6 +158,12 @@ impl Binder<'_> {
             "^" => return self.call("power", vec![left, right], cx),
             "^@" => return self.call("starts_with", vec![left, right], cx),
             "&&" => return self.call("array_overlap", vec![left, right], cx),
+            "@?" | "@@" => {
+                return Err(PlanError::unsupported(
+                    format!("the operator {symbol}"),
+                    "Take the value apart with -> and #>.",
+                ));
+            }
             "~~" => return self.like(left, right, false, false),
             "!~~" => return self.like(left, right, true, false),
             "~~*" => return self.like(left, right, false, true),
@@ -161,7 +187,7 @@ impl Binder<'_> {
         let (left, right) = if comparison {
             self.comparable(left, right).map_err(|_| undefined.clone())?
         } else {
-            self.meet_numbers(left, right)?
+            self.meet_operands(op, left, right)?
         };
         let expr = library::binary(op, left.expr, right.expr, &cx.schema)?;
         if comparison {
@@ -232,6 +258,35 @@ impl Binder<'_> {
         }
     }
 
+    /// Operands that are not compared. A shift counts in `integer`, whatever it shifts.
+    fn meet_operands(&mut self, op: Operator, left: Typed, right: Typed) -> Result<(Typed, Typed)> {
+        let shifts = matches!(op, Operator::BitwiseShiftLeft | Operator::BitwiseShiftRight);
+        match shifts && casts_implicitly(&right.sql_type, &SqlType::Int4) {
+            true => Ok((left, self.coerce(right, &SqlType::Int4, Casting::Implicit)?)),
+            false => self.meet_numbers(left, right),
+        }
+    }
+
+    /// `(start, end) OVERLAPS (start, length)`.
+    fn bind_overlaps(&mut self, left: &ast::Expr, right: &ast::Expr, cx: &mut ExprCx<'_>) -> Result<Typed> {
+        let mut ends = Vec::with_capacity(4);
+        for period in [left, right] {
+            let Some([start, end]) = row_fields(period) else {
+                return Err(PlanError::syntax(
+                    "wrong number of parameters on one side of OVERLAPS expression",
+                ));
+            };
+            let start = self.bind_expr(start, cx)?;
+            let end = self.bind_expr(end, cx)?;
+            let end = match end.sql_type {
+                SqlType::Interval => self.apply_operator("+", start.clone(), end, cx)?,
+                _ => end,
+            };
+            ends.extend([start, end]);
+        }
+        self.call("overlaps", ends, cx)
+    }
+
     /// Numbers of different types meet in the wider one.
     fn meet_numbers(&mut self, left: Typed, right: Typed) -> Result<(Typed, Typed)> {
         let (l, r) = (&left.sql_type, &right.sql_type);
@@ -294,7 +349,18 @@ impl Binder<'_> {
         }
         let left = self.coerce(left, &common, Casting::Implicit)?;
         let right = self.coerce(right, &common, Casting::Implicit)?;
-        Ok((left, right))
+        Ok((self.sortable(left)?, self.sortable(right)?))
+    }
+
+    /// A value that sorts and compares as PostgreSQL's: of a jsonb, whose text does not, its key.
+    pub(crate) fn sortable(&mut self, typed: Typed) -> Result<Typed> {
+        match typed.sql_type {
+            SqlType::Jsonb => {
+                let key = self.scalar_function("jsonb_sort_key")?;
+                Ok(Typed::new(key.call(vec![typed.expr]), SqlType::Bytea))
+            }
+            _ => Ok(typed),
+        }
     }
 }
 

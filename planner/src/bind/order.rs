@@ -1,12 +1,14 @@
 //! ORDER BY of a query: names of output columns, positions, or expressions; NULLs last unless descending.
 
+use arrow::datatypes::DataType;
 use datafusion::logical_expr::expr::Sort;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder};
 use sqlparser::ast::{self, OrderByKind, OrderByOptions, Spanned};
 
 use super::scope::fold;
 use super::{Binder, BoundColumn, Rows};
 use crate::error::{PlanError, Result};
+use crate::functions;
 
 /// The keys of an ORDER BY clause.
 pub(crate) fn order_keys(order_by: Option<&ast::OrderBy>) -> Result<&[ast::OrderByExpr]> {
@@ -120,8 +122,17 @@ fn order_error(expr: &ast::Expr, _columns: &[BoundColumn]) -> PlanError {
 
 /// A plan sorted, when there are keys.
 pub(crate) fn sorted(plan: LogicalPlan, keys: Vec<Sort>) -> Result<LogicalPlan> {
-    match keys.is_empty() {
-        true => Ok(plan),
-        false => Ok(LogicalPlanBuilder::from(plan).sort(keys)?.build()?),
+    if keys.is_empty() {
+        return Ok(plan);
     }
+    let mut sortable = Vec::with_capacity(keys.len());
+    for key in keys {
+        // The text of a jsonb does not sort as its value.
+        let expr = match key.expr.get_type(plan.schema())? {
+            DataType::LargeUtf8 => functions::jsonb_sort_key().call(vec![key.expr]),
+            _ => key.expr,
+        };
+        sortable.push(Sort::new(expr, key.asc, key.nulls_first));
+    }
+    Ok(LogicalPlanBuilder::from(plan).sort(sortable)?.build()?)
 }

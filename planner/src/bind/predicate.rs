@@ -13,8 +13,8 @@ use crate::error::{PlanError, Result};
 impl Binder<'_> {
     pub(crate) fn bind_predicate(&mut self, expr: &ast::Expr, cx: &mut ExprCx<'_>) -> Result<Typed> {
         let bound = match expr {
-            ast::Expr::IsNull(inner) => Expr::IsNull(Box::new(self.bind_any_value(inner, cx)?)),
-            ast::Expr::IsNotNull(inner) => Expr::IsNotNull(Box::new(self.bind_any_value(inner, cx)?)),
+            ast::Expr::IsNull(inner) => self.bind_null_test(inner, Expr::IsNull, cx)?,
+            ast::Expr::IsNotNull(inner) => self.bind_null_test(inner, Expr::IsNotNull, cx)?,
             ast::Expr::IsTrue(inner) => Expr::IsTrue(Box::new(self.bind_condition(inner, "IS TRUE", cx)?)),
             ast::Expr::IsNotTrue(inner) => Expr::IsNotTrue(Box::new(self.bind_condition(inner, "IS NOT TRUE", cx)?)),
             ast::Expr::IsFalse(inner) => Expr::IsFalse(Box::new(self.bind_condition(inner, "IS FALSE", cx)?)),
@@ -54,6 +54,26 @@ impl Binder<'_> {
             } => {
                 return self.bind_like(expr, pattern, escape_char.as_ref(), *negated, true, cx);
             }
+            ast::Expr::Like {
+                negated,
+                any: true,
+                expr,
+                pattern,
+                ..
+            } => {
+                let op = like_operator(*negated, false);
+                return self.bind_quantified(expr, &op, pattern, false, cx);
+            }
+            ast::Expr::ILike {
+                negated,
+                any: true,
+                expr,
+                pattern,
+                ..
+            } => {
+                let op = like_operator(*negated, true);
+                return self.bind_quantified(expr, &op, pattern, false, cx);
+            }
             ast::Expr::SimilarTo {
                 negated,
                 expr,
@@ -82,9 +102,25 @@ impl Binder<'_> {
         Ok(Typed::new(bound, SqlType::Bool))
     }
 
+    /// IS NULL and IS NOT NULL. Of a row, all fields have to be so.
+    fn bind_null_test(
+        &mut self,
+        inner: &ast::Expr,
+        test: fn(Box<Expr>) -> Expr,
+        cx: &mut ExprCx<'_>,
+    ) -> Result<Expr> {
+        let typed = self.bind_expr(inner, cx)?;
+        let SqlType::Record(fields) = &typed.sql_type else {
+            return Ok(test(Box::new(self.any_value(typed)?)));
+        };
+        let get = self.scalar_function("get_field")?;
+        let field = |name: &String| get.call(vec![typed.expr.clone(), lit(name.as_str())]);
+        let all = fields.iter().map(|(name, _)| test(Box::new(field(name))));
+        Ok(all.reduce(Expr::and).unwrap_or_else(|| lit(true)))
+    }
+
     /// A value whose type does not matter. A parameter needs a type all the same: PostgreSQL refuses one without.
-    fn bind_any_value(&mut self, expr: &ast::Expr, cx: &mut ExprCx<'_>) -> Result<Expr> {
-        let typed = self.bind_expr(expr, cx)?;
+    fn any_value(&mut self, typed: Typed) -> Result<Expr> {
         match typed.expr {
             Expr::Placeholder(_) => Ok(typed.expr),
             _ => Ok(self.settle(typed)?.expr),
@@ -170,7 +206,7 @@ impl Binder<'_> {
         let same = items
             .iter()
             .all(|i| i.sql_type == value.sql_type || i.is_unknown() || castable_integer(i, &value));
-        let padded = matches!(value.sql_type, SqlType::Bpchar(_) | SqlType::Json | SqlType::Record(_));
+        let padded = matches!(value.sql_type, SqlType::Bpchar(_) | SqlType::Json | SqlType::Jsonb | SqlType::Record(_));
         if same && !value.is_unknown() && !padded {
             let to = bare(&value.sql_type);
             let mut list = Vec::with_capacity(items.len());
@@ -323,7 +359,7 @@ impl Binder<'_> {
         };
         let (value, probe) = self.comparable(value, probe).map_err(|_| undefined)?;
         let array = self.coerce(array, &SqlType::Array(Box::new(probe.sql_type)), Casting::Explicit)?;
-        let has = self.call("array_has", vec![array, value], cx)?;
+        let has = self.call("array_includes", vec![array, value], cx)?;
         let expr = if negated {
             Expr::Not(Box::new(has.expr))
         } else {
@@ -400,6 +436,15 @@ impl Binder<'_> {
             }
         }
         Ok(result.unwrap_or_else(|| lit(true)))
+    }
+}
+
+fn like_operator(negated: bool, fold_case: bool) -> BinaryOperator {
+    match (negated, fold_case) {
+        (false, false) => BinaryOperator::PGLikeMatch,
+        (true, false) => BinaryOperator::PGNotLikeMatch,
+        (false, true) => BinaryOperator::PGILikeMatch,
+        (true, true) => BinaryOperator::PGNotILikeMatch,
     }
 }
 

@@ -40,12 +40,15 @@ pub(crate) fn is_set_function(name: &str) -> bool {
             | "string_to_table"
             | "regexp_matches"
             | "json_array_elements"
+            | "json_each"
+            | "json_each_text"
+            | "jsonb_each"
+            | "jsonb_each_text"
             | "json_array_elements_text"
             | "jsonb_array_elements"
             | "jsonb_array_elements_text"
             | "json_object_keys"
             | "jsonb_object_keys"
-            | "jsonb_path_query"
             | "pg_partition_ancestors"
     )
 }
@@ -110,6 +113,21 @@ impl Binder<'_> {
                     element: None,
                 })
             }
+            ("json_each" | "json_each_text" | "jsonb_each" | "jsonb_each_text", 1) => {
+                let (kind, _) = name.split_once('_').ok_or_else(|| undefined.clone())?;
+                let values = match name.ends_with("_text") {
+                    true => format!("{kind}_object_texts"),
+                    false => format!("{kind}_object_values"),
+                };
+                Ok(SetResult {
+                    lists: vec![
+                        self.call(&format!("{kind}_object_keys"), args.clone(), cx)?,
+                        self.call(&values, args, cx)?,
+                    ],
+                    names: vec!["key", "value"],
+                    element: None,
+                })
+            }
             ("generate_series", 2 | 3) => self.series(args, cx),
             ("generate_subscripts", 2 | 3) => self.subscripts(args, cx),
             ("_pg_expandarray", 1) => {
@@ -151,20 +169,21 @@ impl Binder<'_> {
     }
 
     fn series(&mut self, args: Vec<Typed>, cx: &mut ExprCx<'_>) -> Result<SetResult> {
+        let undefined = undefined_function("generate_series", &args);
         let times = args.iter().take(2).any(|a| category(&a.sql_type) == Category::DateTime);
         if times {
             return self.time_series(args, cx);
+        }
+        if args.iter().any(|a| matches!(a.sql_type, SqlType::Numeric(_))) {
+            return self.numeric_series(args, cx);
         }
         let wide = args
             .iter()
             .any(|a| !matches!(a.sql_type, SqlType::Int2 | SqlType::Int4 | SqlType::Unknown));
         let mut bounds = Vec::with_capacity(3);
         for arg in args {
-            if matches!(arg.sql_type, SqlType::Numeric(_) | SqlType::Float4 | SqlType::Float8) {
-                return Err(PlanError::unsupported(
-                    format!("generate_series over {}", arg.sql_type),
-                    "Cast its arguments to bigint.",
-                ));
+            if matches!(arg.sql_type, SqlType::Float4 | SqlType::Float8) {
+                return Err(undefined);
             }
             bounds.push(self.coerce(arg, &SqlType::Int8, Casting::Implicit)?.expr);
         }
@@ -176,6 +195,17 @@ impl Binder<'_> {
             lists: vec![Typed::new(list, SqlType::Array(Box::new(SqlType::Int8)))],
             names: Vec::new(),
             element: (!wide).then_some(SqlType::Int4),
+        })
+    }
+
+    fn numeric_series(&mut self, mut args: Vec<Typed>, cx: &mut ExprCx<'_>) -> Result<SetResult> {
+        if args.len() == 2 {
+            args.push(super::literal::int4(1));
+        }
+        Ok(SetResult {
+            lists: vec![self.call("numeric_series", args, cx)?],
+            names: Vec::new(),
+            element: None,
         })
     }
 
@@ -208,14 +238,14 @@ impl Binder<'_> {
     fn subscripts(&mut self, args: Vec<Typed>, _cx: &mut ExprCx<'_>) -> Result<SetResult> {
         let reverse = match args.get(2).map(|a| &a.expr) {
             None | Some(Expr::Literal(ScalarValue::Boolean(Some(false)), _)) => false,
+            Some(Expr::Literal(ScalarValue::Boolean(Some(true)), _)) => true,
             Some(_) => {
                 return Err(PlanError::unsupported(
-                    "generate_subscripts in reverse",
+                    "generate_subscripts in an order that is not a constant",
                     "Order the result.",
                 ));
             }
         };
-        debug_assert!(!reverse);
         let Some(array) = args.into_iter().next() else {
             return Err(PlanError::internal("generate_subscripts without an array"));
         };
@@ -225,7 +255,10 @@ impl Binder<'_> {
             1
         };
         let array = self.as_array(array)?;
-        let numbers = self.positions(&array, first)?;
+        let mut numbers = self.positions(&array, first)?;
+        if reverse {
+            numbers.expr = self.scalar_function("array_reverse")?.call(vec![numbers.expr]);
+        }
         Ok(SetResult {
             lists: vec![numbers],
             names: Vec::new(),

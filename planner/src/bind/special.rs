@@ -1,10 +1,9 @@
 //! Expressions with a syntax of their own, functions whose types follow rules of their own (COALESCE, NULLIF), and
 //! words that are functions without parentheses.
 
-use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::expr::Case;
-use datafusion::logical_expr::{Cast, Expr, lit};
+use datafusion::logical_expr::{Expr, lit};
 use highwater_types::SqlType;
 use sqlparser::ast::{self, CeilFloorKind, DateTimeField, TrimWhereField};
 
@@ -20,12 +19,7 @@ impl Binder<'_> {
         match expr {
             ast::Expr::Extract { field, expr, .. } => {
                 let value = self.bind_expr(expr, cx)?;
-                let name = if self.find_scalar("extract").is_some() {
-                    "extract"
-                } else {
-                    "date_part"
-                };
-                self.call(name, vec![unknown(&field_name(field)), value], cx)
+                self.call("extract", vec![unknown(&field_name(field)), value], cx)
             }
             ast::Expr::AtTimeZone { timestamp, time_zone } => {
                 let timestamp = self.bind_expr(timestamp, cx)?;
@@ -117,12 +111,7 @@ impl Binder<'_> {
         if let Some(count) = count {
             args.push(self.bind_expr(count, cx)?);
         }
-        let name = if self.find_scalar("substring").is_some() {
-            "substring"
-        } else {
-            "substr"
-        };
-        self.call(name, args, cx)
+        self.call("substring", args, cx)
     }
 
     fn bind_trim(
@@ -161,10 +150,32 @@ impl Binder<'_> {
             }
             "pg_typeof" if call.args.len() == 1 => {
                 let typed = self.bind_args(call, cx)?.swap_remove(0);
-                Typed::new(
-                    lit(super::coerce::without_typmod(&typed.sql_type).to_string()),
-                    SqlType::Text,
-                )
+                let name = match super::coerce::without_typmod(&typed.sql_type) {
+                    SqlType::Bpchar(_) => "character".to_string(),
+                    other => other.to_string(),
+                };
+                match typed.expr {
+                    Expr::Literal(..) => Typed::new(lit(name), SqlType::Text),
+                    // The value stays in the query: it may be an aggregate, or an error.
+                    _ => self.call("pg_typeof", vec![Typed::new(lit(name), SqlType::Text), typed], cx)?,
+                }
+            }
+            "age" if call.args.len() == 1 => {
+                let until = self.bind_args(call, cx)?.swap_remove(0);
+                match self.bind_bare_word("current_date")? {
+                    Some(today) => self.call("age", vec![today, until], cx)?,
+                    None => return Ok(None),
+                }
+            }
+            "current_timestamp" | "localtimestamp" | "localtime" if call.args.len() == 1 => {
+                let precision = match self.bind_args(call, cx)?.swap_remove(0).expr {
+                    Expr::Literal(ScalarValue::Int32(Some(precision)), _) if precision >= 0 => precision as u64,
+                    _ => return Err(PlanError::syntax("the precision is a whole number")),
+                };
+                match self.bind_bare_word(&call.name)? {
+                    Some(typed) => self.rounded(typed, precision, cx)?,
+                    None => return Ok(None),
+                }
             }
             "pg_collation_for" if call.args.len() == 1 => {
                 let typed = self.bind_args(call, cx)?.swap_remove(0);
@@ -172,9 +183,6 @@ impl Binder<'_> {
                     Category::String => Typed::new(lit("\"default\""), SqlType::Text),
                     _ => Typed::new(Expr::Literal(ScalarValue::Utf8(None), None), SqlType::Text),
                 }
-            }
-            "array_lower" | "array_upper" if call.args.len() == 2 && self.find_scalar(&call.name).is_none() => {
-                self.bind_array_bound(call, cx)?
             }
             "current_schema" | "current_database" | "current_user" | "session_user" if call.args.is_empty() => {
                 match self.bind_bare_word(&call.name)? {
@@ -185,32 +193,6 @@ impl Binder<'_> {
             _ => return Ok(None),
         };
         Ok(Some(typed))
-    }
-
-    /// `array_lower` and `array_upper`: arrays start at 1, the catalogs' vectors at 0.
-    fn bind_array_bound(&mut self, call: &Call<'_>, cx: &mut ExprCx<'_>) -> Result<Typed> {
-        let array = self.bind_args(call, cx)?.swap_remove(0);
-        let vector = matches!(array.sql_type, SqlType::Int2Vector | SqlType::OidVector);
-        let first = if vector { 0_i64 } else { 1 };
-        let array = self.as_array(array)?;
-        let length = self.scalar_function("array_length")?.call(vec![array.expr]);
-        let length = Expr::Cast(Cast::new(Box::new(length), DataType::Int64));
-        let bound = match call.name.as_str() {
-            "array_lower" => {
-                let empty = Expr::IsNull(Box::new(length));
-                let null = Expr::Literal(ScalarValue::Int64(None), None);
-                Expr::Case(Case::new(
-                    None,
-                    vec![(Box::new(empty), Box::new(null))],
-                    Some(Box::new(lit(first))),
-                ))
-            }
-            _ => length + lit(first - 1),
-        };
-        Ok(Typed::new(
-            Expr::Cast(Cast::new(Box::new(bound), DataType::Int32)),
-            SqlType::Int4,
-        ))
     }
 
     fn bind_nullif(&mut self, call: &Call<'_>, cx: &mut ExprCx<'_>) -> Result<Typed> {
@@ -253,7 +235,10 @@ impl Binder<'_> {
             "current_timestamp" => SqlType::Timestamptz,
             "localtimestamp" => SqlType::Timestamp,
             "current_date" => SqlType::Date,
-            "localtime" | "current_time" => SqlType::Time,
+            "localtime" => SqlType::Time,
+            "current_time" => {
+                return Err(PlanError::unsupported("current_time, a time with time zone,", "Use localtime."));
+            }
             _ => return Ok(None),
         };
         let now = Typed::new(self.scalar_function("now")?.call(vec![]), SqlType::Timestamptz);

@@ -92,7 +92,7 @@ impl Binder<'_> {
         if let Some(function) = self.find_table_function(&call.name) {
             return self.table_rows(&call.name, function.as_ref(), args, alias);
         }
-        if self.find_scalar(&call.name).is_none() {
+        if self.find_callable(&call.name).is_none() {
             return Err(undefined_function(&call.name, &args));
         }
         let value = self.call(&call.name, args, &mut cx)?;

@@ -123,6 +123,24 @@ pub(crate) fn casts_explicitly(from: &SqlType, to: &SqlType) -> bool {
     }
 }
 
+/// The type that a function of this name casts to: `int4(x)`, `date(x)`.
+pub(crate) fn cast_function(name: &str) -> Option<SqlType> {
+    match name {
+        "bool" | "int2" | "int4" | "int8" | "float4" | "float8" | "numeric" | "text" | "varchar" | "bpchar" | "name"
+        | "bytea" | "date" | "time" | "timestamp" | "timestamptz" | "interval" | "json" | "jsonb" | "uuid" | "oid"
+        | "regclass" | "regtype" => named(name, &[], false),
+        _ => None,
+    }
+}
+
+/// Whether `min` and `max` take values of a type.
+pub(crate) fn has_extremes(sql_type: &SqlType) -> bool {
+    !matches!(
+        sql_type,
+        SqlType::Bool | SqlType::Bytea | SqlType::Json | SqlType::Jsonb | SqlType::Uuid | SqlType::Record(_)
+    )
+}
+
 /// The type that a syntax tree names.
 pub fn sql_type(data_type: &ast::DataType) -> Result<SqlType> {
     use ast::DataType as D;

@@ -1,6 +1,6 @@
 //! Window functions: `f(...) OVER (...)`.
 
-use datafusion::common::Column;
+use datafusion::common::{Column, ScalarValue};
 use datafusion::logical_expr::expr::{Sort, WindowFunction, WindowFunctionParams};
 use datafusion::logical_expr::{Cast, Expr, LogicalPlan, LogicalPlanBuilder, WindowFrame, WindowFunctionDefinition};
 use highwater_types::{SqlError, SqlState, SqlType};
@@ -11,6 +11,7 @@ use super::function::{Call, null_treatment, undefined_function};
 use super::scope::fold;
 use super::{Binder, ExprCx, Typed};
 use crate::error::{PlanError, Result};
+use crate::functions;
 
 /// A window, with what named windows it builds on put in.
 struct Window<'w> {
@@ -39,6 +40,7 @@ impl Binder<'_> {
         let windows = cx.windows;
         let window = resolve(over, windows)?;
         let args = self.aggregate_args(call, cx)?;
+        check_counts(&call.name, &args)?;
         let mut partition_by = Vec::with_capacity(window.partition_by.len());
         for expr in window.partition_by {
             let typed = self.bind_expr(expr, cx)?;
@@ -75,7 +77,9 @@ impl Binder<'_> {
         if let Some(window) = self.state.window_functions().get(&call.name) {
             return Ok(WindowFunctionDefinition::WindowUDF(window.clone()));
         }
-        if let Some(aggregate) = self.state.aggregate_functions().get(&call.name) {
+        if functions::is_aggregate(&call.name)
+            && let Some(aggregate) = self.state.aggregate_functions().get(&call.name)
+        {
             if call.distinct {
                 return Err(PlanError::unsupported(
                     "DISTINCT in a window function",
@@ -219,4 +223,25 @@ fn over_columns(call: &Expr, computed: &Rewrite) -> Result<Expr> {
         .collect();
     params.filter = params.filter.as_ref().map(|f| Box::new(computed.whole(f)));
     Ok(Expr::WindowFunction(window))
+}
+
+/// The number that `ntile` and `nth_value` take is at least one.
+fn check_counts(name: &str, args: &[Typed]) -> Result<()> {
+    let (place, state) = match name {
+        "ntile" => (0, "22014"),
+        "nth_value" => (1, "22016"),
+        _ => return Ok(()),
+    };
+    let is_positive = match args.get(place).map(|a| &a.expr) {
+        Some(Expr::Literal(ScalarValue::Int32(Some(count)), _)) => *count > 0,
+        Some(Expr::Literal(ScalarValue::Int64(Some(count)), _)) => *count > 0,
+        _ => true,
+    };
+    match is_positive {
+        true => Ok(()),
+        false => Err(PlanError::from(SqlError::new(
+            SqlState(state),
+            format!("argument of {name} must be greater than zero"),
+        ))),
+    }
 }

@@ -129,11 +129,50 @@ fn searching() -> Vec<Function> {
         Function::new("@>", TWO, BOOL, |c| compare(c, includes)),
         Function::new("<@", TWO, BOOL, |c| compare(c, |a, b| includes(b, a))),
         Function::new("&&", TWO, BOOL, |c| compare(c, overlaps)),
+        // `value = ANY (array)`: NULL when it is not found and might be one of the NULLs.
+        Function::new("array_includes", WITH_ELEMENT, BOOL, |c| {
+            map_rows(c, |r| {
+                if c.args[0].is_null(r) {
+                    return Ok(None);
+                }
+                let all = keys(&elements(&c.args[0], r))?;
+                if all.is_empty() {
+                    return Ok(Some(false));
+                }
+                let wanted = &keys(&element(c, &c.args[1], &item_of(&c.args[0]), r)?)?[0];
+                let found = wanted.is_some() && all.contains(wanted);
+                Ok(Some(found).filter(|found| *found || !(wanted.is_none() || all.contains(&None))))
+            })
+        })
+        .with_nulls(),
         Function::new("array_overlap", TWO, BOOL, |c| compare(c, overlaps)),
         Function::new("array_position", WITH_ELEMENT, INT4, |c| {
             map_rows(c, |r| Ok(places(c, r)?.and_then(|p| p.first().copied())))
         })
         .with_nulls(),
+        Function::new("array_position", &[Takes::AnyArray, Takes::Any, Takes::Int4], INT4, |c| {
+            map_rows(c, |r| {
+                let start = &c.args[2];
+                let start = start.array.as_primitive::<arrow::datatypes::Int32Type>().value(start.at(r));
+                let found = places(c, r)?.unwrap_or_default();
+                Ok(found.into_iter().find(|place| *place >= start))
+            })
+        })
+        .with_nulls(),
+        Function::new("width_bucket", ELEMENT_FIRST, INT4, |c| {
+            map_rows(c, |r| {
+                let value = element(c, &c.args[0], &item_of(&c.args[1]), r)?;
+                let value = keys(&value)?;
+                let bounds = keys(&elements(&c.args[1], r))?;
+                if bounds.iter().any(Option::is_none) {
+                    return Err(SqlError::new(
+                        SqlState::NULL_VALUE_NOT_ALLOWED,
+                        "thresholds array must not contain NULLs",
+                    ));
+                }
+                Ok(Some(bounds.iter().filter(|bound| **bound <= value[0]).count() as i32))
+            })
+        }),
         Function::new("array_positions", WITH_ELEMENT, INT4S, |c| {
             let lists = (0..c.rows)
                 .map(|r| Ok(places(c, r)?.map(|p| -> ArrayRef { Arc::new(arrow::array::Int32Array::from(p)) })));
@@ -200,6 +239,11 @@ fn changing() -> Vec<Function> {
             .with_nulls(),
         Function::new("trim_array", WITH_DIMENSION, TEXT, trim).giving(Gives::Argument(0)),
     ];
+    functions.push(
+        Function::new("array_fill", ELEMENT_FIRST, TEXT, fill)
+            .giving(Gives::From(|args| DataType::List(Arc::new(Field::new("item", args.types[0].clone(), true)))))
+            .with_nulls(),
+    );
     let replacing: &'static [Takes] = &[Takes::AnyArray, Takes::Any, Takes::Any];
     functions.push(
         Function::new("array_replace", replacing, TEXT, replace)
@@ -332,6 +376,43 @@ fn replace(call: &Call) -> Result<ArrayRef, SqlError> {
         } else {
             joined(&slices)
         }
+    });
+    lists_of(rows, &item)
+}
+
+/// An array of so many equal elements.
+fn fill(call: &Call) -> Result<ArrayRef, SqlError> {
+    let (value, lengths) = (&call.args[0], &call.args[1]);
+    let item = match &call.return_type {
+        DataType::List(item) => Arc::clone(item),
+        other => return Err(internal(format!("{other} is no array"))),
+    };
+    let rows = (0..call.rows).map(|row| {
+        let lengths = match lengths.is_null(row) {
+            true => return Err(SqlError::new(SqlState::NULL_VALUE_NOT_ALLOWED, "dimension array cannot be null")),
+            false => elements(lengths, row),
+        };
+        let lengths = arrow::compute::cast(&lengths, &DataType::Int32).map_err(internal)?;
+        let lengths = lengths.as_primitive::<arrow::datatypes::Int32Type>();
+        match lengths.len() {
+            0 => return Ok(Some(new_empty_array(item.data_type()))),
+            1 => {}
+            _ => {
+                return Err(SqlError::new(
+                    SqlState::FEATURE_NOT_SUPPORTED,
+                    "arrays of more than one dimension are not supported",
+                ));
+            }
+        }
+        let length = usize::try_from(lengths.value(0)).unwrap_or(0);
+        if length > 1 << 27 {
+            return Err(SqlError::new(
+                SqlState::PROGRAM_LIMIT_EXCEEDED,
+                "array size exceeds the maximum allowed (134217727)",
+            ));
+        }
+        let indices = arrow::array::UInt32Array::from(vec![value.at(row) as u32; length]);
+        arrow::compute::take(&value.array, &indices, None).map(Some).map_err(internal)
     });
     lists_of(rows, &item)
 }

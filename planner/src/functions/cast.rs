@@ -305,8 +305,8 @@ fn to_text(
         writer.write(row, &mut buffer);
         let text = std::str::from_utf8(&buffer).expect("text forms are UTF-8");
         texts.append_value(match (text, array.data_type()) {
-            ("t", DataType::Boolean) => "true",
-            ("f", DataType::Boolean) => "false",
+            ("t", DataType::Boolean) => fit("true", to, explicit)?,
+            ("f", DataType::Boolean) => fit("false", to, explicit)?,
             (text, _) => fit(text, to, explicit)?,
         });
     }

@@ -12,7 +12,7 @@ pub(crate) fn from_jsonb(array: &ArrayRef, to: &SqlType, settings: &TextSettings
     let mut texts: Vec<Option<String>> = Vec::with_capacity(array.len());
     for value in array.as_string::<i64>() {
         texts.push(match value.map(Json::parse).transpose()? {
-            None | Some(Json::Null) => None,
+            None => None,
             Some(Json::Number(number)) if *to != SqlType::Bool => Some(number),
             Some(Json::Bool(value)) if *to == SqlType::Bool => Some(value.to_string()),
             Some(other) => {
@@ -21,7 +21,8 @@ pub(crate) fn from_jsonb(array: &ArrayRef, to: &SqlType, settings: &TextSettings
                     Json::Object(_) => "object",
                     Json::Bool(_) => "boolean",
                     Json::Number(_) => "numeric",
-                    Json::String(_) | Json::Null => "string",
+                    Json::String(_) => "string",
+                    Json::Null => "null",
                 };
 
                 return Err(SqlError::new(

@@ -10,9 +10,10 @@ use highwater_types::{IntervalParts, SqlError, SqlState, SqlType};
 use super::cast_time::{checked, instant_to_local, is_infinite, local_to_instant};
 use super::function::{Call, Function, Takes};
 use super::rows::{
-    Answer, Days, Float8, Instant, Int4, Interval, Local, Text, TimeOfDay, Timestamp, map_rows, map1, map2, map3,
+    Answer, Days, Float8, Instant, Int4, Interval, Local, Read, Text, Time, TimeOfDay, Timestamp, map_rows, map1, map2,
+    map3,
 };
-use super::temporal::{add_to_instant, checked_interval};
+use super::temporal::checked_interval;
 
 const STAMP: fn() -> SqlType = || SqlType::Timestamp;
 const STAMPTZ: fn() -> SqlType = || SqlType::Timestamptz;
@@ -62,11 +63,6 @@ fn zones() -> Vec<Function> {
                 Ok(Some(Instant(local_to_instant(t, zone_of_interval(zone)?)?)))
             })
         }),
-        Function::new("date_add", &[T::Timestamptz, T::Interval], STAMPTZ, |c| {
-            let zone = Zone::Named(c.settings.time_zone);
-            map2::<Timestamp, Interval, _>(c, |t, i| Ok(Some(Instant(add_to_instant(t, i, zone)?))))
-        })
-        .stable(),
     ]
 }
 
@@ -136,6 +132,16 @@ const SIX: &[Takes] = &[
     Takes::Float8,
 ];
 
+const SEVEN: &[Takes] = &[
+    Takes::Int4,
+    Takes::Int4,
+    Takes::Int4,
+    Takes::Int4,
+    Takes::Int4,
+    Takes::Float8,
+    Takes::Text,
+];
+
 fn making() -> Vec<Function> {
     use Takes as T;
     vec![
@@ -159,6 +165,14 @@ fn making() -> Vec<Function> {
             map_rows(c, |r| Ok(Some(Instant(local_to_instant(make_local(c, r)?, zone)?))))
         })
         .stable(),
+        Function::new("make_timestamptz", SEVEN, STAMPTZ, |c| {
+            use arrow::array::AsArray;
+            let zone = &c.args[6];
+            map_rows(c, |r| {
+                let zone = zone_of(zone.array.as_string::<i32>().value(zone.at(r)))?;
+                Ok(Some(Instant(local_to_instant(make_local(c, r)?, zone)?)))
+            })
+        }),
         Function::new("make_interval", &[], INTERVAL, make_interval).and_more(T::Float8),
         Function::new("to_timestamp", &[T::Float8], STAMPTZ, |c| {
             map1::<Float8, _>(c, from_epoch)
@@ -226,6 +240,9 @@ fn intervals() -> Vec<Function> {
             map2::<Timestamp, Timestamp, _>(c, |a, b| age(instant_to_local(a, zone)?, instant_to_local(b, zone)?))
         })
         .stable(),
+        Function::new("overlaps", &[T::Timestamp; 4], || SqlType::Bool, overlap::<Timestamp>).with_nulls(),
+        Function::new("overlaps", &[T::Timestamptz; 4], || SqlType::Bool, overlap::<Timestamp>).with_nulls(),
+        Function::new("overlaps", &[T::Time; 4], || SqlType::Bool, overlap::<Time>).with_nulls(),
         Function::new("justify_hours", &[T::Interval], INTERVAL, |c| {
             map1::<Interval, _>(c, |i| justify_hours(i).map(Some))
         }),
@@ -302,4 +319,39 @@ fn age(a: i64, b: i64) -> Answer<IntervalParts> {
         months -= 1;
     }
     checked_interval(sign * months, sign * days, i128::from(sign * micros)).map(Some)
+}
+
+/// Whether two periods, each of two ends in either order, have a time in common. An end that is NULL is unknown.
+fn overlap<A>(call: &Call) -> Result<arrow::array::ArrayRef, SqlError>
+where
+    A: for<'a> Read<Item<'a> = i64>,
+{
+    let ends: Vec<A::Array> = call.args.iter().map(|arg| A::open(&arg.array)).collect();
+    map_rows(call, |row| {
+        let end = |place: usize| {
+            let arg = &call.args[place];
+            (!arg.is_null(row)).then(|| A::value(&ends[place], arg.at(row)))
+        };
+        let period = |a: Option<i64>, b: Option<i64>| match (a, b) {
+            (Some(a), Some(b)) => Some((a.min(b), Some(a.max(b)))),
+            (Some(known), None) | (None, Some(known)) => Some((known, None)),
+            (None, None) => None,
+        };
+        let (Some(first), Some(second)) = (period(end(0), end(1)), period(end(2), end(3))) else {
+            return Ok(None);
+        };
+        let ((_, earlier_end), (start, later_end)) = match first.0 <= second.0 {
+            true => (first, second),
+            false => (second, first),
+        };
+        if first.0 == second.0 {
+            return Ok(earlier_end.and(later_end).map(|_| true));
+        }
+        Ok(match (earlier_end, later_end) {
+            (None, _) => None,
+            (Some(end), _) if start < end => Some(true),
+            (Some(_), None) => None,
+            (Some(_), Some(_)) => Some(false),
+        })
+    })
 }

@@ -15,6 +15,7 @@ use highwater_types::text::datetime::{
 use highwater_types::text::numeric::{Numeric, overflow, rescale};
 use highwater_types::{IntervalParts, SqlError, SqlType, UNCONSTRAINED_NUMERIC};
 
+use super::cast::cast_array;
 use super::cast_number::{build, scale_of};
 use super::cast_time::{instant_to_local, is_infinite};
 use super::date_trunc::{unit_name, unknown_unit, unsupported_unit};
@@ -23,20 +24,30 @@ use super::function::{Call, Function, Gives, Takes, TypeArgs};
 /// All of them.
 pub(crate) fn functions() -> Vec<Function> {
     use Takes as T;
-    let sources: [&'static [Takes]; 5] = [
+    let sources: [&'static [Takes]; 4] = [
         &[T::Text, T::Timestamp],
         &[T::Text, T::Timestamptz],
-        &[T::Text, T::Date],
         &[T::Text, T::Time],
         &[T::Text, T::Interval],
     ];
-    let mut functions = Vec::new();
+    let extracting = |takes| Function::new("extract", takes, || SqlType::Numeric(None), extract);
+    let of_date: &'static [Takes] = &[T::Text, T::Date];
+    let mut functions = vec![
+        extracting(of_date).giving(Gives::From(field_type)),
+        Function::new("date_part", of_date, || SqlType::Float8, date_part_of_midnight),
+    ];
     for takes in sources {
-        let numeric = Function::new("extract", takes, || SqlType::Numeric(None), extract);
-        functions.push(numeric.giving(Gives::From(field_type)).stable());
+        functions.push(extracting(takes).giving(Gives::From(field_type)).stable());
         functions.push(Function::new("date_part", takes, || SqlType::Float8, date_part).stable());
     }
     functions
+}
+
+/// `date_part` takes a date for its midnight, which has hours; EXTRACT does not.
+fn date_part_of_midnight(call: &Call) -> Result<ArrayRef, SqlError> {
+    let date = &call.args[1].array;
+    let midnight = cast_array(date, &SqlType::Date, &SqlType::Timestamp, false, &call.settings)?;
+    date_part(&call.with_arg(1, midnight, SqlType::Timestamp.to_field("midnight")))
 }
 
 /// The result's type, by the field.

@@ -185,6 +185,7 @@ fn write_field(key: Key, case: Case, fills: bool, f: &Fields, zone: Option<(Zone
         }
         Key::IsoYear(digits) => {
             let year = iso_week(f.day_number()).0;
+            let year = if year <= 0 { 1 - year } else { year };
             number(
                 if digits == 4 {
                     year

@@ -5,7 +5,7 @@
 
 use arrow::array::{Array, ArrayRef};
 use highwater_types::text::numeric::{DisplayScale, Numeric, parse_numeric, write_numeric};
-use highwater_types::{SqlError, SqlState, SqlType};
+use highwater_types::{SqlError, SqlType};
 
 use super::cast_number::{float_text, numeric_at, scale_of};
 use super::function::{Call, Function, Takes};
@@ -21,14 +21,28 @@ pub(crate) fn functions() -> Vec<Function> {
             &[T::Float8, T::Text],
             || SqlType::Text,
             |c| {
-                map2::<Float8, Text, _>(c, |value, template| {
-                    let number = parse_numeric(&float_text(value, false), None, 20)?;
-                    format(number, 20, template)
-                })
+                map2::<Float8, Text, _>(c, of_float)
             },
         ),
         Function::new("to_number", &[T::Text, T::Text], || SqlType::Numeric(None), to_number),
     ]
+}
+
+/// A double has 15 digits here, and is rounded as C's `printf` rounds it: exactly, halves to even.
+fn of_float(value: f64, template: &str) -> Answer<String> {
+    const DIGITS: usize = 15;
+    let parsed = parse(template)?;
+    let fraction_width = parsed.fraction_width();
+    if !value.is_finite() || parsed.roman.is_some() || parsed.shift.is_some() {
+        return format(parse_numeric(&float_text(value, false), None, 20)?, 20, template);
+    }
+    if parsed.is_scientific {
+        let has_sign = parsed.sign != Sign::Floating;
+        return Ok(Some(super::format_special::scientific_float(value, fraction_width, has_sign)));
+    }
+    let whole = format!("{:.0}", value.abs()).len();
+    let rounded = format!("{value:.*}", fraction_width.min(DIGITS.saturating_sub(whole)));
+    format(parse_numeric(&rounded, None, 20)?, 20, template)
 }
 
 fn of_numeric(call: &Call) -> Result<ArrayRef, SqlError> {
@@ -51,8 +65,6 @@ enum Sign {
     After,
     /// `MI`: a minus or a blank.
     Minus,
-    /// `PL`: a plus or a blank.
-    Plus,
     /// `SG`: always shown, where it stands.
     Shown,
     /// `PR`: in angle brackets.
@@ -67,6 +79,8 @@ enum Place {
     Point,
     Group,
     Sign(Sign),
+    /// `PL`: a plus or a blank, beside the sign that floats.
+    Plus,
     Text(String),
     Ordinal(bool),
 }
@@ -75,6 +89,24 @@ struct Template {
     places: Vec<Place>,
     fills: bool,
     sign: Sign,
+    /// `RN`, in capitals if true.
+    roman: Option<bool>,
+    /// `EEEE`.
+    is_scientific: bool,
+    /// `V`: how many digits stand before it.
+    shift: Option<usize>,
+}
+
+impl Template {
+    /// The digits after the point.
+    fn fraction_width(&self) -> usize {
+        let after = self.places.iter().skip_while(|p| **p != Place::Point);
+        after.filter(|p| matches!(p, Place::Digit(_))).count()
+    }
+
+    fn digit_count(&self) -> usize {
+        self.places.iter().filter(|p| matches!(p, Place::Digit(_))).count()
+    }
 }
 
 fn parse(template: &str) -> Result<Template, SqlError> {
@@ -82,6 +114,9 @@ fn parse(template: &str) -> Result<Template, SqlError> {
         places: Vec::new(),
         fills: true,
         sign: Sign::Floating,
+        roman: None,
+        is_scientific: false,
+        shift: None,
     };
     let mut rest = template;
     while let Some(c) = rest.chars().next() {
@@ -92,12 +127,22 @@ fn parse(template: &str) -> Result<Template, SqlError> {
                 (None, 2)
             }
             ("MI", _) => (Some(Place::Sign(Sign::Minus)), 2),
-            ("PL", _) => (Some(Place::Sign(Sign::Plus)), 2),
+            ("PL", _) => (Some(Place::Plus), 2),
             ("SG", _) => (Some(Place::Sign(Sign::Shown)), 2),
             ("PR", _) => (Some(Place::Sign(Sign::Brackets)), 2),
             ("TH", _) => (Some(Place::Ordinal(c == 'T')), 2),
-            ("RN", _) | ("EE", _) => return Err(unsupported(&two)),
-            (_, 'V' | 'v') => return Err(unsupported("V")),
+            ("RN", _) => {
+                parsed.roman = Some(c == 'R');
+                (None, 2)
+            }
+            ("EE", _) if rest.len() >= 4 && rest[..4].eq_ignore_ascii_case("EEEE") => {
+                parsed.is_scientific = true;
+                (None, 4)
+            }
+            (_, 'V' | 'v') => {
+                parsed.shift = Some(parsed.digit_count());
+                (None, 1)
+            }
             (_, '9') => (Some(Place::Digit(false)), 1),
             (_, '0') => (Some(Place::Digit(true)), 1),
             (_, '.' | 'D' | 'd') => (Some(Place::Point), 1),
@@ -126,15 +171,11 @@ fn parse(template: &str) -> Result<Template, SqlError> {
     Ok(parsed)
 }
 
-fn unsupported(pattern: &str) -> SqlError {
-    SqlError::new(
-        SqlState::FEATURE_NOT_SUPPORTED,
-        format!("the pattern {pattern} of to_char is not supported"),
-    )
-}
-
 fn format(number: Numeric, scale: i32, template: &str) -> Answer<String> {
     let template = parse(template)?;
+    if let Some(capitals) = template.roman {
+        return Ok(Some(super::format_special::roman(number, scale, capitals, template.fills)));
+    }
     let point = template
         .places
         .iter()
@@ -145,6 +186,12 @@ fn format(number: Numeric, scale: i32, template: &str) -> Answer<String> {
         digits_in(&template.places[..point]),
         digits_in(&template.places[point..]),
     );
+    if template.is_scientific {
+        return Ok(Some(super::format_special::scientific(number, scale, fraction_width, template.sign != Sign::Floating)));
+    }
+    // `V` multiplies by ten for each digit behind it.
+    let shifted = template.shift.map_or(0, |before| template.digit_count() - before);
+    let scale = scale - shifted as i32;
     let Some(text) = digits(number, scale, fraction_width) else {
         return Ok(Some("#".repeat(template.places.len().max(1))));
     };
@@ -191,7 +238,7 @@ fn overflowed(template: &Template, is_negative: bool) -> String {
             Place::Point => out.push('.'),
             Place::Group => out.push(','),
             Place::Text(text) => out.push_str(text),
-            Place::Sign(_) | Place::Ordinal(_) => {}
+            Place::Sign(_) | Place::Plus | Place::Ordinal(_) => {}
         }
     }
     if template.fills {
@@ -256,7 +303,7 @@ fn lay_out(
             } else {
                 ""
             }),
-            Place::Sign(Sign::Plus) => out.push_str(if !is_negative {
+            Place::Plus => out.push_str(if !is_negative {
                 "+"
             } else if template.fills {
                 " "
@@ -278,7 +325,7 @@ fn lay_out(
     let at = sign_at.unwrap_or(out.len());
     match template.sign {
         Sign::Floating if is_negative => out.insert(at, '-'),
-        Sign::Floating if template.fills => out.insert(0, ' '),
+        Sign::Floating if template.fills => out.insert(at, ' '),
         Sign::Before => out.insert(at, if is_negative { '-' } else { '+' }),
         Sign::Brackets if is_negative => {
             out.insert(at, '<');

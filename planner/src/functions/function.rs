@@ -9,7 +9,7 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, new_null_array};
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, new_null_array};
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{DataFusionError, Result as DfResult, ScalarValue};
 use datafusion::logical_expr::{
@@ -238,7 +238,7 @@ impl Arg {
     }
 
     pub(crate) fn is_null(&self, row: usize) -> bool {
-        self.array.is_null(self.at(row))
+        self.array.data_type() == &DataType::Null || self.array.is_null(self.at(row))
     }
 
     /// As a column of so many rows.
@@ -261,6 +261,20 @@ pub(crate) struct Call {
 }
 
 impl Call {
+    /// The same call with another array in a place.
+    pub(crate) fn with_arg(&self, place: usize, array: ArrayRef, field: FieldRef) -> Call {
+        let mut args = self.args.clone();
+        args[place].array = array;
+        args[place].field = field;
+        Call {
+            args,
+            rows: self.rows,
+            settings: self.settings.clone(),
+            return_type: self.return_type.clone(),
+            is_strict: self.is_strict,
+        }
+    }
+
     /// Whether a row answers NULL without a call.
     pub(crate) fn skips(&self, row: usize) -> bool {
         self.is_strict && self.args.iter().any(|a| a.is_null(row))
@@ -409,12 +423,31 @@ impl ScalarUDFImpl for PgFunction {
             true => new_null_array(&call.return_type, rows),
             false => (function.run)(&call).map_err(external)?,
         };
+        let array = conform(array, &call.return_type);
         debug_assert_eq!(array.len(), rows, "{} answers one value a row", self.name);
         debug_assert_eq!(array.data_type(), &call.return_type, "{} answers its type", self.name);
         if is_constant {
-            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&array, 0)?));
+            return Ok(ColumnarValue::Scalar(match array.as_list_opt::<i32>() {
+                // As it is: the field of its elements says more than their type.
+                Some(list) => ScalarValue::List(Arc::new(list.clone())),
+                None => ScalarValue::try_from_array(&array, 0)?,
+            }));
         }
         Ok(ColumnarValue::Array(array))
+    }
+}
+
+/// A list under the field of the result's type, which names an SQL type that the list's own field does not.
+fn conform(array: ArrayRef, data_type: &DataType) -> ArrayRef {
+    match (array.as_list_opt::<i32>(), data_type) {
+        (Some(list), DataType::List(item)) if array.data_type() != data_type => {
+            let (_, offsets, values, nulls) = list.clone().into_parts();
+            match values.data_type() == item.data_type() {
+                true => Arc::new(ListArray::new(Arc::clone(item), offsets, values, nulls)),
+                false => array,
+            }
+        }
+        _ => array,
     }
 }
 

@@ -26,6 +26,7 @@ pub(crate) fn functions() -> Vec<Function> {
     functions.extend(tests());
     functions.extend(super::json_change::changes());
     functions.extend(super::json_build::building());
+    functions.extend(super::json_object::functions());
     functions.extend(lists());
     functions
 }
@@ -38,15 +39,13 @@ fn access() -> Vec<Function> {
             map2::<JsonText, Text, _>(c, |j, key| Ok(Json::parse(j)?.member(key).map(jsonb)))
         }),
         Function::new("->", &[T::Jsonb, T::Int4], JSONB, |c| {
-            map2::<JsonText, Int4, _>(c, |j, at| Ok(Json::parse(j)?.element(i64::from(at)).map(jsonb)))
+            map2::<JsonText, Int4, _>(c, |j, at| Ok(element(&Json::parse(j)?, at).map(jsonb)))
         }),
         Function::new("->>", &[T::Jsonb, T::Text], TEXT, |c| {
             map2::<JsonText, Text, _>(c, |j, key| Ok(Json::parse(j)?.member(key).and_then(plain_text)))
         }),
         Function::new("->>", &[T::Jsonb, T::Int4], TEXT, |c| {
-            map2::<JsonText, Int4, _>(c, |j, at| {
-                Ok(Json::parse(j)?.element(i64::from(at)).and_then(plain_text))
-            })
+            map2::<JsonText, Int4, _>(c, |j, at| Ok(element(&Json::parse(j)?, at).and_then(plain_text)))
         }),
         Function::new("#>", &[T::Jsonb, T::Texts], JSONB, |c| {
             map2::<JsonText, Texts, _>(c, |j, path| Ok(follow(&Json::parse(j)?, &path).map(jsonb)))
@@ -108,6 +107,14 @@ fn access() -> Vec<Function> {
     ]
 }
 
+/// An element of an array; a scalar counts as an array of itself.
+fn element(json: &Json, at: i32) -> Option<&Json> {
+    match json {
+        Json::Array(_) | Json::Object(_) => json.element(i64::from(at)),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => matches!(at, 0 | -1).then_some(json),
+    }
+}
+
 pub(crate) fn jsonb(value: &Json) -> JsonValue {
     JsonValue(value.to_string())
 }
@@ -117,7 +124,7 @@ fn checked(json: &str) -> Result<&str, SqlError> {
 }
 
 /// A value as text: a string without its quotes, null as NULL.
-fn plain_text(value: &Json) -> Option<String> {
+pub(crate) fn plain_text(value: &Json) -> Option<String> {
     match value {
         Json::Null => None,
         Json::String(text) => Some(text.clone()),
@@ -200,6 +207,9 @@ fn tests() -> Vec<Function> {
         }),
         Function::new("jsonb_array_length", &[T::Jsonb], INT4, |c| {
             map1::<JsonText, _>(c, |j| array_length(&Json::parse(j)?))
+        }),
+        Function::new("jsonb_sort_key", &[T::Jsonb], || SqlType::Bytea, |c| {
+            map1::<JsonText, _>(c, |j| Ok(Some(super::json_order::sort_key(&Json::parse(j)?))))
         }),
         Function::new("json_array_length", &[T::Text], INT4, |c| {
             map1::<Text, _>(c, |j| array_length(&Json::parse(j)?))

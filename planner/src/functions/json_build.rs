@@ -91,7 +91,7 @@ fn object_text(writers: &[ToJson<'_>], args: &[Arg], row: usize, out: &mut Strin
             out.push_str(", ");
         }
         if pair[0].is_null(row) {
-            return Err(invalid(&format!("argument {}: key must not be null", at * 2 + 1)));
+            return Err(invalid(&format!("argument {} cannot be null", at * 2 + 1)));
         }
         push_key(&writers[0], pair[0].at(row), out);
         out.push_str(" : ");

@@ -1,7 +1,7 @@
 //! jsonb values made of others: merging, taking out, setting, and their printed form.
 
 use highwater_types::text::json::{Json, write_quoted};
-use highwater_types::{SqlError, SqlType};
+use highwater_types::{SqlError, SqlState, SqlType};
 
 use super::function::{Function, Takes};
 use super::json::{invalid, jsonb};
@@ -32,12 +32,22 @@ pub(crate) fn changes() -> Vec<Function> {
         }),
         Function::new("jsonb_set", &[T::Jsonb, T::Texts, T::Jsonb], JSONB, |c| {
             map3::<JsonText, Texts, JsonText, _>(c, |j, path, new| {
-                normal(set(Json::parse(j)?, &path, &Json::parse(new)?, true))
+                normal(set(container(Json::parse(j)?)?, &path, &Json::parse(new)?, true)?)
             })
         }),
         Function::new("jsonb_set", &[T::Jsonb, T::Texts, T::Jsonb, T::Bool], JSONB, |c| {
             map4::<JsonText, Texts, JsonText, Bool, _>(c, |j, path, new, create| {
-                normal(set(Json::parse(j)?, &path, &Json::parse(new)?, create))
+                normal(set(container(Json::parse(j)?)?, &path, &Json::parse(new)?, create)?)
+            })
+        }),
+        Function::new("jsonb_insert", &[T::Jsonb, T::Texts, T::Jsonb], JSONB, |c| {
+            map3::<JsonText, Texts, JsonText, _>(c, |j, path, new| {
+                normal(insert(container(Json::parse(j)?)?, &path, &Json::parse(new)?, false)?)
+            })
+        }),
+        Function::new("jsonb_insert", &[T::Jsonb, T::Texts, T::Jsonb, T::Bool], JSONB, |c| {
+            map4::<JsonText, Texts, JsonText, Bool, _>(c, |j, path, new, after| {
+                normal(insert(container(Json::parse(j)?)?, &path, &Json::parse(new)?, after)?)
             })
         }),
         Function::new("jsonb_strip_nulls", &[T::Jsonb], JSONB, |c| {
@@ -121,12 +131,12 @@ fn without_path(mut json: Json, path: &[Option<String>]) -> Result<Json, SqlErro
     let Some((last, parents)) = path.split_last() else {
         return Ok(json);
     };
-    if let Some(parent) = follow_mut(&mut json, parents) {
+    if let Some(parent) = follow_mut(&mut json, parents)? {
         let last = last.clone();
         let taken = std::mem::replace(parent, Json::Null);
         *parent = match taken {
-            Json::Array(elements) => match last.and_then(|l| l.parse().ok()) {
-                Some(index) => without_element(Json::Array(elements), index)?,
+            Json::Array(elements) => match &last {
+                Some(last) => without_element(Json::Array(elements), index(last, path.len())?)?,
                 None => Json::Array(elements),
             },
             Json::Object(members) => without(Json::Object(members), &[last])?,
@@ -136,35 +146,48 @@ fn without_path(mut json: Json, path: &[Option<String>]) -> Result<Json, SqlErro
     Ok(json)
 }
 
-fn follow_mut<'j>(json: &'j mut Json, path: &[Option<String>]) -> Option<&'j mut Json> {
-    let mut at = json;
-    for step in path {
-        let step = step.as_deref()?;
-        at = match at {
-            Json::Object(members) => members.iter_mut().find(|(k, _)| k == step).map(|(_, v)| v)?,
-            Json::Array(elements) => {
-                let at = place(step.parse().ok()?, elements.len())?;
-                &mut elements[at]
-            }
-            Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => return None,
-        };
-    }
-    Some(at)
+/// A step of a path as the index of an element.
+fn index(step: &str, position: usize) -> Result<i64, SqlError> {
+    step.trim().parse().map_err(|_| {
+        SqlError::new(
+            SqlState::INVALID_TEXT_REPRESENTATION,
+            format!("path element at position {position} is not an integer: \"{step}\""),
+        )
+    })
 }
 
-fn set(mut json: Json, path: &[Option<String>], new: &Json, create: bool) -> Json {
-    let Some((last, parents)) = path.split_last() else {
-        return json;
+fn follow_mut<'j>(json: &'j mut Json, path: &[Option<String>]) -> Result<Option<&'j mut Json>, SqlError> {
+    let mut at = json;
+    for (depth, step) in path.iter().enumerate() {
+        let Some(step) = step.as_deref() else { return Ok(None) };
+        let next = match at {
+            Json::Object(members) => members.iter_mut().find(|(k, _)| k == step).map(|(_, v)| v),
+            Json::Array(elements) => match place(index(step, depth + 1)?, elements.len()) {
+                Some(at) => elements.get_mut(at),
+                None => None,
+            },
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => None,
+        };
+        match next {
+            Some(next) => at = next,
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(at))
+}
+
+fn set(mut json: Json, path: &[Option<String>], new: &Json, create: bool) -> Result<Json, SqlError> {
+    let Some((Some(last), parents)) = path.split_last() else {
+        return Ok(json);
     };
-    let Some(last) = last else { return json };
-    match follow_mut(&mut json, parents) {
+    match follow_mut(&mut json, parents)? {
         Some(Json::Object(members)) => match members.iter_mut().find(|(k, _)| k == last) {
             Some((_, value)) => *value = new.clone(),
             None if create => members.push((last.clone(), new.clone())),
             None => {}
         },
         Some(Json::Array(elements)) => {
-            let Ok(index) = last.parse::<i64>() else { return json };
+            let index = index(last, path.len())?;
             match place(index, elements.len()) {
                 Some(at) => elements[at] = new.clone(),
                 None if create && index < 0 => elements.insert(0, new.clone()),
@@ -174,7 +197,42 @@ fn set(mut json: Json, path: &[Option<String>], new: &Json, create: bool) -> Jso
         }
         _ => {}
     }
-    json
+    Ok(json)
+}
+
+/// A value in which a path can lead somewhere.
+fn container(json: Json) -> Result<Json, SqlError> {
+    match json {
+        Json::Array(_) | Json::Object(_) => Ok(json),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => Err(invalid("cannot set path in scalar")),
+    }
+}
+
+/// A new member, or a new element before or after another.
+fn insert(mut json: Json, path: &[Option<String>], new: &Json, after: bool) -> Result<Json, SqlError> {
+    let Some((Some(last), parents)) = path.split_last() else {
+        return Ok(json);
+    };
+    match follow_mut(&mut json, parents)? {
+        Some(Json::Object(members)) => {
+            if members.iter().any(|(key, _)| key == last) {
+                return Err(invalid("cannot replace existing key")
+                    .with_hint("Try using the function jsonb_set to replace key value."));
+            }
+            members.push((last.clone(), new.clone()));
+        }
+        Some(Json::Array(elements)) => {
+            let index = index(last, path.len())?;
+            let at = match place(index, elements.len()) {
+                Some(at) => at + usize::from(after),
+                None if index < 0 => 0,
+                None => elements.len(),
+            };
+            elements.insert(at, new.clone());
+        }
+        _ => {}
+    }
+    Ok(json)
 }
 
 fn strip_nulls(json: Json) -> Json {

@@ -46,6 +46,21 @@ pub(crate) fn elements(json: &str) -> Vec<&str> {
     elements
 }
 
+/// All values of an object; of equal keys, each.
+pub(crate) fn values(json: &str) -> Vec<&str> {
+    let mut scan = Scan::new(json);
+    let mut values = Vec::new();
+    if scan.open(b'{') {
+        while !scan.at_close(b'}') {
+            scan.value();
+            scan.skip(b':');
+            values.push(scan.value());
+            scan.skip(b',');
+        }
+    }
+    values
+}
+
 /// The part at the end of a path.
 pub(crate) fn follow<'j>(json: &'j str, path: &[Option<String>]) -> Option<&'j str> {
     let mut at = json.trim_matches([' ', '\t', '\n', '\r']);

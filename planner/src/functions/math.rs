@@ -9,10 +9,10 @@ use highwater_types::text::parse_f64;
 use highwater_types::{QUOTIENT, SqlError, SqlState, SqlType};
 
 use super::aggregate::square_root;
-use super::cast_number::{build, float_overflow, float_text, numeric_at, out_of_range, scale_of, to_double};
+use super::cast_number::{build, float_overflow, float_text, float_underflow, numeric_at, out_of_range, scale_of, to_double};
 use super::decimal::{multiply_finite, negate, rescaled};
 use super::function::{Call, Function, Gives, Takes, TypeArgs};
-use super::numbers::decimal_type;
+use super::numbers::{common_type, decimal_type};
 use super::rows::{Answer, Float8, Int4, Int8, map0, map1, map2, map4};
 
 const FLOAT8: fn() -> SqlType = || SqlType::Float8;
@@ -248,7 +248,10 @@ fn roots() -> Vec<Function> {
         .giving(quotient),
         Function::new("cbrt", float, FLOAT8, |c| map1::<Float8, _>(c, |v| Ok(Some(v.cbrt())))),
         Function::new("exp", float, FLOAT8, |c| {
-            map1::<Float8, _>(c, |v| checked(v.exp(), v, v))
+            map1::<Float8, _>(c, |v| match v.exp() {
+                lost if lost == 0.0 && v.is_finite() => Err(float_underflow()),
+                result => checked(result, v, v),
+            })
         }),
         Function::new("exp", one, NUMERIC, |c| {
             numerics(c, |v, s, _| by_double(v, s, |v| checked(v.exp(), v, v)))
@@ -348,6 +351,10 @@ fn whole() -> Vec<Function> {
                 })
             },
         ),
+        Function::new("gcd", &[T::Numeric, T::Numeric], NUMERIC, |c| numeric_divisor(c, false))
+            .giving(Gives::From(common_scale)),
+        Function::new("lcm", &[T::Numeric, T::Numeric], NUMERIC, |c| numeric_divisor(c, true))
+            .giving(Gives::From(common_scale)),
         Function::new("factorial", &[T::Int8], NUMERIC, factorial).giving(Gives::From(|_| DataType::Decimal256(76, 0))),
         Function::new("width_bucket", &[T::Float8, T::Float8, T::Float8, T::Int4], INT4, |c| {
             map4::<Float8, Float8, Float8, Int4, _>(c, width_bucket)
@@ -368,6 +375,43 @@ fn lcm(a: i64, b: i64) -> i128 {
         0 => 0,
         divisor => (i128::from(a) / divisor * i128::from(b)).abs(),
     }
+}
+
+/// A decimal of the greater of the two scales.
+fn common_scale(args: &TypeArgs<'_>) -> DataType {
+    common_type(&args.types[0], &args.types[1])
+}
+
+/// The greatest common divisor, or the least common multiple, of numerics.
+fn numeric_divisor(call: &Call, multiple: bool) -> Result<ArrayRef, SqlError> {
+    let to = scale_of(&call.return_type);
+    let values = (0..call.rows).map(|row| {
+        if call.skips(row) {
+            return Ok(None);
+        }
+        let mut sides = [i256::ZERO; 2];
+        for (side, arg) in sides.iter_mut().zip(&call.args) {
+            match numeric_at(arg.array.as_ref(), arg.at(row)) {
+                Numeric::Finite(value) => {
+                    let scaled = rescale(value, scale_of(arg.array.data_type()), to).ok_or_else(overflow)?;
+                    *side = scaled.wrapping_abs();
+                }
+                Numeric::NaN | Numeric::Infinity | Numeric::NegInfinity => return Ok(Some(Numeric::NaN)),
+            }
+        }
+        let [a, b] = sides;
+        let (mut divisor, mut rest) = (a, b);
+        while rest != i256::ZERO {
+            (divisor, rest) = (rest, divisor % rest);
+        }
+        let result = match multiple {
+            true if divisor == i256::ZERO => i256::ZERO,
+            true => (a / divisor).checked_mul(b).ok_or_else(overflow)?,
+            false => divisor,
+        };
+        check_precision(Numeric::Finite(result), None, to as i8).map(Some)
+    });
+    build(&call.return_type, call.rows, values)
 }
 
 fn factorial(call: &Call) -> Result<ArrayRef, SqlError> {

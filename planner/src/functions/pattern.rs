@@ -13,7 +13,6 @@ use super::function::{Call, Function, Takes};
 use super::rows::{Answer, TextLists, map_rows};
 
 const TEXT: fn() -> SqlType = || SqlType::Text;
-const INT4: fn() -> SqlType = || SqlType::Int4;
 const BOOL: fn() -> SqlType = || SqlType::Bool;
 const TEXTS: fn() -> SqlType = || SqlType::Array(Box::new(SqlType::Text));
 const LISTS: fn() -> SqlType = || SqlType::Array(Box::new(SqlType::Array(Box::new(SqlType::Text))));
@@ -39,23 +38,20 @@ pub(crate) fn functions() -> Vec<Function> {
                 replace(c, r, regex, flags.contains('g'))
             })
         }),
-        Function::new("similar_escape", &[Takes::Text], TEXT, |c| {
-            map_rows(c, |r| Ok(Some(similar(text(c, 0, r), Some('\\')))))
+        Function::new("substring", THREE, TEXT, |c| {
+            let compiled = RefCell::new(Compiled::default());
+            map_rows(c, |r| {
+                let pattern = similar_part(text(c, 1, r), text(c, 2, r).chars().next())?;
+                compiled
+                    .borrow_mut()
+                    .with(&pattern, "", |regex| first_match(c, r, regex, ""))
+            })
         }),
         Function::new("similar_to_escape", &[Takes::Text], TEXT, |c| {
             map_rows(c, |r| Ok(Some(similar(text(c, 0, r), Some('\\')))))
         }),
         Function::new("similar_to_escape", TWO, TEXT, |c| {
             map_rows(c, |r| Ok(Some(similar(text(c, 0, r), text(c, 1, r).chars().next()))))
-        }),
-        Function::new("similar_to", TWO, BOOL, |c| {
-            let compiled = RefCell::new(Compiled::default());
-            map_rows(c, |r| {
-                let pattern = similar(text(c, 1, r), Some('\\'));
-                compiled
-                    .borrow_mut()
-                    .with(&pattern, "", |regex| Ok(Some(regex.is_match(text(c, 0, r)))))
-            })
         }),
     ];
     for takes in [TWO, THREE] {
@@ -67,13 +63,9 @@ pub(crate) fn functions() -> Vec<Function> {
             Function::new("regexp_split_to_array", takes, TEXTS, |c| {
                 with_regex(c, flags_place(c), split)
             }),
-            Function::new("regexp_substr", takes, TEXT, |c| {
-                with_regex(c, flags_place(c), whole_match)
-            }),
-            Function::new("regexp_instr", takes, INT4, |c| with_regex(c, flags_place(c), place)),
         ]);
     }
-    functions.push(Function::new("regexp_count", TWO, INT4, |c| with_regex(c, None, count)));
+    functions.extend(super::pattern_place::functions());
     functions.push(Function::new("regexp_like", THREE, BOOL, |c| {
         with_regex(c, Some(2), |c, r, regex, _| Ok(Some(regex.is_match(text(c, 0, r)))))
     }));
@@ -84,21 +76,21 @@ fn flags_place(call: &Call) -> Option<usize> {
     (call.args.len() > 2).then_some(2)
 }
 
-fn text(call: &Call, place: usize, row: usize) -> &str {
+pub(crate) fn text(call: &Call, place: usize, row: usize) -> &str {
     let arg = &call.args[place];
     arg.array.as_string::<i32>().value(arg.at(row))
 }
 
 /// The pattern that was compiled last.
 #[derive(Default)]
-struct Compiled {
+pub(crate) struct Compiled {
     pattern: String,
     flags: String,
     regex: Option<Regex>,
 }
 
 impl Compiled {
-    fn with<R>(
+    pub(crate) fn with<R>(
         &mut self,
         pattern: &str,
         flags: &str,
@@ -154,6 +146,12 @@ pub(crate) fn compile(pattern: &str, flags: &str) -> Result<Regex, SqlError> {
         }
     }
     let (prefix, pattern) = embedded_options(pattern);
+    if ["(?=", "(?!", "(?<=", "(?<!"].iter().any(|look| pattern.contains(look)) {
+        return Err(SqlError::new(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            "look-around in a regular expression is not supported",
+        ));
+    }
     ignores_case |= prefix.contains('i');
     by_lines |= prefix.contains(['n', 'm']);
     RegexBuilder::new(&translate(pattern)?)
@@ -265,10 +263,6 @@ fn first_match(call: &Call, row: usize, regex: &Regex, _flags: &str) -> Answer<S
     Ok(found)
 }
 
-fn whole_match(call: &Call, row: usize, regex: &Regex, _flags: &str) -> Answer<String> {
-    Ok(regex.find(text(call, 0, row)).map(|m| m.as_str().to_string()))
-}
-
 fn capture_texts(captures: &regex::Captures<'_>) -> Vec<Option<String>> {
     let first = usize::from(captures.len() > 1);
     (first..captures.len())
@@ -305,58 +299,79 @@ fn split(call: &Call, row: usize, regex: &Regex, _flags: &str) -> Answer<Vec<Opt
     Ok(Some(parts))
 }
 
-fn place(call: &Call, row: usize, regex: &Regex, _flags: &str) -> Answer<i32> {
-    let whole = text(call, 0, row);
-    Ok(Some(
-        regex
-            .find(whole)
-            .map_or(0, |m| whole[..m.start()].chars().count() as i32 + 1),
-    ))
-}
-
-fn count(call: &Call, row: usize, regex: &Regex, _flags: &str) -> Answer<i32> {
-    Ok(Some(regex.find_iter(text(call, 0, row)).count() as i32))
-}
-
 fn replace(call: &Call, row: usize, regex: &Regex, all: bool) -> Answer<String> {
     let (whole, with) = (text(call, 0, row), text(call, 2, row));
     let limit = if all { 0 } else { 1 };
     let replaced = regex.replacen(whole, limit, |captures: &regex::Captures<'_>| {
         let mut out = String::new();
-        let mut chars = with.chars();
-        while let Some(c) = chars.next() {
-            if c != '\\' {
-                out.push(c);
-                continue;
-            }
-            match chars.next() {
-                Some('&') => out.push_str(&captures[0]),
-                Some(digit @ '1'..='9') => {
-                    let group = digit as usize - '0' as usize;
-                    out.push_str(captures.get(group).map_or("", |m| m.as_str()));
-                }
-                Some('\\') | None => out.push('\\'),
-                Some(other) => {
-                    out.push('\\');
-                    out.push(other);
-                }
-            }
-        }
+        substituted(captures, with, &mut out);
         out
     });
     Ok(Some(replaced.into_owned()))
 }
 
+/// Appends a replacement: `\1` stands for a group, `\&` for the whole match.
+pub(crate) fn substituted(captures: &regex::Captures<'_>, with: &str, out: &mut String) {
+    let mut chars = with.chars();
+    while let Some(c) = chars.next() {
+        if c != '\\' {
+            out.push(c);
+            continue;
+        }
+        match chars.next() {
+            Some('&') => out.push_str(&captures[0]),
+            Some(digit @ '1'..='9') => {
+                let group = digit as usize - '0' as usize;
+                out.push_str(captures.get(group).map_or("", |m| m.as_str()));
+            }
+            Some('\\') | None => out.push('\\'),
+            Some(other) => {
+                out.push('\\');
+                out.push(other);
+            }
+        }
+    }
+}
+
 /// SIMILAR TO's pattern as a regular expression of the whole text.
 fn similar(pattern: &str, escape: Option<char>) -> String {
-    let mut out = String::from("^(?:");
+    format!("^(?:{})$", similar_body(pattern, escape))
+}
+
+/// `substring(text from pattern for escape)`: the part between two escaped quotes, or all.
+fn similar_part(pattern: &str, escape: Option<char>) -> Result<String, SqlError> {
+    let Some(escape) = escape else {
+        return Ok(format!("^({})$", similar_body(pattern, None)));
+    };
+    let quote = format!("{escape}\"");
+    let parts: Vec<&str> = pattern.split(quote.as_str()).collect();
+    let body = |part: &str| similar_body(part, Some(escape));
+    match parts.as_slice() {
+        [all] => Ok(format!("^({})$", body(all))),
+        // The first part matches as little as it can.
+        [before, part, after] => {
+            let before = body(before).replace(".*", ".*?");
+            Ok(format!("^(?:{before})({})(?:{})$", body(part), body(after)))
+        }
+        _ => Err(SqlError::new(
+            SqlState("2200C"),
+            "SQL regular expression may not contain more than two escape-double-quote separators",
+        )),
+    }
+}
+
+fn similar_body(pattern: &str, escape: Option<char>) -> String {
+    let mut out = String::new();
     let mut chars = pattern.chars();
     let mut in_brackets = false;
     while let Some(c) = chars.next() {
         match c {
             c if Some(c) == escape => {
-                if let Some(next) = chars.next() {
-                    out.push_str(&regex::escape(&next.to_string()));
+                match chars.next() {
+                    // Escaped letters keep what they mean to a regular expression: `\d`, `\m`.
+                    Some(next) if next.is_ascii() => out.extend(['\\', next]),
+                    Some(next) => out.push(next),
+                    None => {}
                 }
             }
             '%' if !in_brackets => out.push_str(".*"),
@@ -377,6 +392,5 @@ fn similar(pattern: &str, escape: Option<char>) -> String {
             }
         }
     }
-    out.push_str(")$");
     out
 }

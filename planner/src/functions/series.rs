@@ -4,12 +4,17 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, ListArray, PrimitiveArray};
 use arrow::buffer::{NullBuffer, OffsetBuffer};
-use arrow::datatypes::{Int32Type, Int64Type, IntervalMonthDayNanoType, TimestampMicrosecondType};
+use arrow::datatypes::{
+    DataType, Decimal256Type, Field, Int32Type, Int64Type, IntervalMonthDayNanoType, TimestampMicrosecondType, i256,
+};
 use highwater_types::text::datetime::zone::Zone;
+use highwater_types::text::numeric::{Numeric, overflow, rescale};
 use highwater_types::{IntervalParts, SqlError, SqlState, SqlType};
 
+use super::cast_number::{numeric_at, scale_of};
 use super::cast_time::is_infinite;
-use super::function::{Call, Function, Takes};
+use super::function::{Call, Function, Gives, Takes, TypeArgs, internal};
+use super::numbers::decimal_type;
 use super::temporal::{add_to_instant, add_to_local, length};
 
 /// No list has more elements than this: a longer series is for `generate_series` between constants in FROM, which is
@@ -44,6 +49,8 @@ pub(crate) fn functions() -> Vec<Function> {
             times,
         )
         .stable(),
+        Function::new("numeric_series", &[T::Numeric, T::Numeric, T::Numeric], int8s, numerics)
+            .giving(Gives::From(numeric_list)),
         Function::new("generate_subscripts", &[T::AnyArray, T::Int4], int4s, subscripts),
     ]
 }
@@ -75,7 +82,7 @@ fn lists<T: ArrowPrimitiveType>(
         valid.push(!call.skips(row));
     }
     let item = match &call.return_type {
-        arrow::datatypes::DataType::List(item) => Arc::clone(item),
+        DataType::List(item) => Arc::clone(item),
         other => unreachable!("a series is a list, not {other}"),
     };
     let array = PrimitiveArray::<T>::new(values.into(), None).with_data_type(item.data_type().clone());
@@ -113,13 +120,51 @@ fn whole<T: ArrowPrimitiveType<Native = i64>>(call: &Call) -> Result<ArrayRef, S
     })
 }
 
+/// A list of decimals with the greatest scale of the three.
+fn numeric_list(args: &TypeArgs<'_>) -> DataType {
+    let scale = args.types.iter().map(scale_of).max().unwrap_or(0);
+    DataType::List(Arc::new(Field::new("item", decimal_type(76, scale), true)))
+}
+
+/// A series of numerics.
+fn numerics(call: &Call) -> Result<ArrayRef, SqlError> {
+    let DataType::List(item) = &call.return_type else {
+        return Err(internal("a series is a list"));
+    };
+    let scale = scale_of(item.data_type());
+    let at = |place: usize, row: usize| {
+        let arg = &call.args[place];
+        match numeric_at(arg.array.as_ref(), arg.at(row)) {
+            Numeric::Finite(value) => rescale(value, scale_of(arg.array.data_type()), scale).ok_or_else(overflow),
+            Numeric::NaN | Numeric::Infinity | Numeric::NegInfinity => Err(SqlError::new(
+                SqlState::INVALID_PARAMETER_VALUE,
+                "start, stop and step must be finite numbers",
+            )),
+        }
+    };
+    lists::<Decimal256Type>(call, |row, values| {
+        let (mut value, last, step) = (at(0, row)?, at(1, row)?, at(2, row)?);
+        if step == i256::ZERO {
+            return Err(zero_step());
+        }
+        while if step > i256::ZERO { value <= last } else { value >= last } {
+            if values.len() >= MAX_ELEMENT_COUNT {
+                return Err(too_many());
+            }
+            values.push(value);
+            value = value.checked_add(step).ok_or_else(overflow)?;
+        }
+        Ok(())
+    })
+}
+
 fn times(call: &Call) -> Result<ArrayRef, SqlError> {
     let stamp = |place: usize, row: usize| {
         let arg = &call.args[place];
         arg.array.as_primitive::<TimestampMicrosecondType>().value(arg.at(row))
     };
     let zone = match call.args[0].array.data_type() {
-        arrow::datatypes::DataType::Timestamp(_, Some(_)) => Some(Zone::Named(call.settings.time_zone)),
+        DataType::Timestamp(_, Some(_)) => Some(Zone::Named(call.settings.time_zone)),
         _ => None,
     };
     lists::<TimestampMicrosecondType>(call, |row, values| {

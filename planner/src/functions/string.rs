@@ -78,15 +78,6 @@ fn measuring() -> Vec<Function> {
         Function::new("to_hex", &[T::Int8], TEXT, |c| {
             map1::<Int8, _>(c, |n| Ok(Some(format!("{n:x}"))))
         }),
-        Function::new("get_byte", &[T::Bytea, T::Int4], INT4, |c| {
-            map2::<Bytes, Int4, _>(c, |b, at| match usize::try_from(at).ok().and_then(|at| b.get(at)) {
-                Some(byte) => Ok(Some(i32::from(*byte))),
-                None => Err(SqlError::new(
-                    SqlState("2202E"),
-                    format!("index {at} out of valid range, 0..{}", b.len() as i64 - 1),
-                )),
-            })
-        }),
     ]);
     functions
 }
@@ -100,10 +91,10 @@ fn changing() -> Vec<Function> {
     use Takes as T;
     vec![
         Function::new("lower", &[T::Text], TEXT, |c| {
-            map1::<Text, _>(c, |s| Ok(Some(s.to_lowercase())))
+            map1::<Text, _>(c, |s| Ok(Some(s.chars().map(lower).collect::<String>())))
         }),
         Function::new("upper", &[T::Text], TEXT, |c| {
-            map1::<Text, _>(c, |s| Ok(Some(s.to_uppercase())))
+            map1::<Text, _>(c, |s| Ok(Some(s.chars().map(upper).collect::<String>())))
         }),
         Function::new("initcap", &[T::Text], TEXT, |c| {
             map1::<Text, _>(c, |s| Ok(Some(initcap(s))))
@@ -165,13 +156,30 @@ fn bounded(bytes: usize) -> Result<(), SqlError> {
     Ok(())
 }
 
+/// One character for one, as the C library maps them: `ß` stays.
+fn upper(c: char) -> char {
+    let mut mapped = c.to_uppercase();
+    match (mapped.next(), mapped.next()) {
+        (Some(upper), None) => upper,
+        _ => c,
+    }
+}
+
+fn lower(c: char) -> char {
+    let mut mapped = c.to_lowercase();
+    match (mapped.next(), mapped.next()) {
+        (Some(lower), None) => lower,
+        _ => c,
+    }
+}
+
 fn initcap(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut inside = false;
     for c in text.chars() {
         match inside {
-            true => out.extend(c.to_lowercase()),
-            false => out.extend(c.to_uppercase()),
+            true => out.push(lower(c)),
+            false => out.push(upper(c)),
         }
         inside = c.is_alphanumeric();
     }
@@ -394,7 +402,6 @@ fn trimming() -> Vec<Function> {
     }
     let mut functions = Vec::new();
     functions.extend(trim!("btrim", true, true));
-    functions.extend(trim!("trim", true, true));
     functions.extend(trim!("ltrim", true, false));
     functions.extend(trim!("rtrim", false, true));
     functions

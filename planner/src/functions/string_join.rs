@@ -140,7 +140,12 @@ fn format_text(pattern: &str, args: &[ToText<'_>], row: usize) -> Result<String,
                 .map_err(|_| invalid("format specifies argument 0, but arguments are numbered from 1"))?;
             next = place.max(1) - 1;
         }
-        let width = spec.rsplit('$').next().unwrap_or_default();
+        let mut width = spec.rsplit('$').next().unwrap_or_default().to_string();
+        if width.ends_with('*') {
+            let given = args.get(next).ok_or_else(|| invalid("too few arguments for format()"))?;
+            next += 1;
+            width = width.trim_end_matches('*').to_string() + &given.text(row).unwrap_or_default();
+        }
         let arg = args
             .get(next)
             .ok_or_else(|| invalid("too few arguments for format()"))?;
@@ -160,7 +165,7 @@ fn format_text(pattern: &str, args: &[ToText<'_>], row: usize) -> Result<String,
         };
         let (at_right, digits) = match width.strip_prefix('-') {
             Some(digits) => (false, digits),
-            None => (true, width),
+            None => (true, width.as_str()),
         };
         let missing = digits
             .parse::<usize>()

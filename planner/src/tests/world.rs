@@ -220,7 +220,7 @@ impl World {
 
     fn run(&self, plan: &LogicalPlan) -> Result<Vec<RecordBatch>, PlanError> {
         let state = session_state("UTC");
-        let plan = with_now(plan, 1_700_000_000_000_000)?.transform(|node| match node {
+        let plan = with_now(plan, 1_700_000_000_000_000)?.into_owned().transform(|node| match node {
             LogicalPlan::TableScan(mut scan) => {
                 if let Some(source) = RelationSource::of(&scan.source) {
                     let rows = match &source.target {

@@ -13,7 +13,7 @@ use datafusion::logical_expr::LogicalPlan;
 use futures::{Stream, TryStreamExt};
 use highwater_executor::{Collection, ExecError, batch, sql_error};
 use highwater_planner::catalog::Relation;
-use highwater_planner::{PlanContext, relations_read};
+use highwater_planner::{PlanContext, relations_read, with_now};
 use highwater_types::{Epoch, RelationId, SqlError, SqlState};
 
 use super::Session;
@@ -93,7 +93,8 @@ impl Session {
         view: ReadView,
     ) -> Result<SendableRecordBatchStream, SqlError> {
         let values = (!params.is_empty()).then(|| ParamValues::from(params.clone()));
-        batch::run(plan, values, &view, &self.session_state()).await
+        let plan = with_now(plan, self.transaction().started_us())?;
+        batch::run(&plan, values, &view, &self.session_state()).await
     }
 
     fn read_view(&mut self, reads: &[RelationId], changed: &[RelationId]) -> Result<ReadView, SqlError> {

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use chrono::Utc;
 use highwater_executor::ExecError;
 use highwater_types::{Delta, Epoch, RelationId, SqlError, SqlState};
 
@@ -15,6 +16,8 @@ pub(crate) struct Transaction {
     id: TransactionId,
     database: Arc<Database>,
     kind: TransactionKind,
+    /// What `now()` answers, in microseconds since 1970.
+    started_us: i64,
     read_only: bool,
     /// Every statement reads at this epoch; taken by the first one that reads.
     hold: Option<Arc<EpochHold>>,
@@ -39,6 +42,7 @@ impl Transaction {
             id,
             database,
             kind,
+            started_us: Utc::now().timestamp_micros(),
             read_only,
             hold: None,
             writes: Vec::new(),
@@ -49,6 +53,11 @@ impl Transaction {
     /// How it came to be.
     pub(crate) fn kind(&self) -> TransactionKind {
         self.kind
+    }
+
+    /// What `now()` answers in it, in microseconds since 1970.
+    pub fn started_us(&self) -> i64 {
+        self.started_us
     }
 
     /// Makes an implicit transaction a block: BEGIN inside a string of statements.

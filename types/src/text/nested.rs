@@ -55,11 +55,17 @@ pub(super) fn split_array(text: &str, of_arrays: bool) -> Result<Vec<Option<Stri
     };
     if scan.rest.starts_with('[') {
         // Explicit bounds: `[1:2]={a,b}`. Arrays here always start at 1.
-        let at = scan
+        let (bounds, elements) = scan
             .rest
-            .find('=')
+            .split_once('=')
             .ok_or_else(|| scan.malformed("Missing \"=\" after array dimensions."))?;
-        scan.rest = trim(&scan.rest[at + 1..]);
+        if bounds.contains(':') && !bounds.starts_with("[1:") {
+            return Err(SqlError::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                "arrays whose first subscript is not 1 are not supported",
+            ));
+        }
+        scan.rest = trim(elements);
     }
     if !scan.rest.starts_with('{') {
         return Err(scan.malformed("Array value must start with \"{\" or dimension information."));

@@ -14,7 +14,7 @@ use datafusion::logical_expr::utils::{AggregateOrderSensitivity, format_state_na
 use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility};
 use highwater_types::{SqlError, SqlState, SqlType};
 
-use crate::functions::function::external;
+use crate::functions::function::{external, internal};
 use crate::functions::json_build as json;
 
 /// Makes the result of the sorted arguments.
@@ -52,6 +52,8 @@ pub(super) fn all() -> Vec<Arc<AggregateUDF>> {
         one("array_agg", 1, array_type, to_array, false),
         one("json_agg", 1, json, |a, t| json::collect_array(&a[0], t), false),
         one("jsonb_agg", 1, jsonb, |a, t| json::collect_array(&a[0], t), false),
+        one("mode", 1, |t| Some(t.first()?.clone()), mode, true),
+        one("percentile_disc", 2, |t| Some(t.first()?.clone()), percentile, true),
         one(
             "json_object_agg",
             2,
@@ -124,12 +126,59 @@ fn bytes(array: &ArrayRef, row: usize) -> &[u8] {
 
 fn to_array(args: &[ArrayRef], data_type: &DataType) -> std::result::Result<ScalarValue, SqlError> {
     if args[0].is_empty() {
-        return ScalarValue::try_from(data_type).map_err(crate::functions::function::internal);
+        return ScalarValue::try_from(data_type).map_err(internal);
     }
     let offsets = arrow::buffer::OffsetBuffer::from_lengths([args[0].len()]);
     let item = Arc::new(Field::new_list_field(args[0].data_type().clone(), true));
     let list = arrow::array::ListArray::new(item, offsets, Arc::clone(&args[0]), None);
     Ok(ScalarValue::List(Arc::new(list)))
+}
+
+/// The value that comes most often; of several, the first in order.
+fn mode(args: &[ArrayRef], data_type: &DataType) -> std::result::Result<ScalarValue, SqlError> {
+    let values = &args[0];
+    let keys = row_keys(values)?;
+    let (mut best, mut start) = (0..0, 0);
+    for at in 1..=keys.len() {
+        if at == keys.len() || keys[at] != keys[start] {
+            if at - start > best.len() {
+                best = start..at;
+            }
+            start = at;
+        }
+    }
+    match best.is_empty() {
+        true => ScalarValue::try_from(data_type),
+        false => ScalarValue::try_from_array(values, best.start),
+    }
+    .map_err(internal)
+}
+
+fn row_keys(values: &ArrayRef) -> std::result::Result<Vec<Vec<u8>>, SqlError> {
+    let converter = RowConverter::new(vec![SortField::new(values.data_type().clone())]).map_err(internal)?;
+    let rows = converter
+        .convert_columns(std::slice::from_ref(values))
+        .map_err(internal)?;
+    Ok(rows.iter().map(|row| row.data().to_vec()).collect())
+}
+
+/// The first value whose place in the order reaches a fraction of all.
+fn percentile(args: &[ArrayRef], data_type: &DataType) -> std::result::Result<ScalarValue, SqlError> {
+    let values = &args[0];
+    let fraction = arrow::compute::cast(&args[1], &DataType::Float64).map_err(internal)?;
+    let fraction = fraction.as_primitive::<arrow::datatypes::Float64Type>();
+    if values.is_empty() || fraction.is_null(0) {
+        return ScalarValue::try_from(data_type).map_err(internal);
+    }
+    let fraction = fraction.value(0);
+    if !(0.0..=1.0).contains(&fraction) {
+        return Err(SqlError::new(
+            SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
+            format!("percentile value {fraction} is not between 0 and 1"),
+        ));
+    }
+    let place = (fraction * values.len() as f64).ceil() as usize;
+    ScalarValue::try_from_array(values, place.max(1) - 1).map_err(internal)
 }
 
 impl PartialEq for Collect {
