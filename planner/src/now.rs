@@ -43,7 +43,11 @@ pub fn with_now(plan: &LogicalPlan, now_us: i64) -> Result<Cow<'_, LogicalPlan>>
     plan.apply(|node| {
         node.apply_expressions(|expr| {
             asks |= expr.exists(|e| Ok(is_now(e)))?;
-            Ok(if asks { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+            Ok(if asks {
+                TreeNodeRecursion::Stop
+            } else {
+                TreeNodeRecursion::Continue
+            })
         })
     })?;
     if !asks {

@@ -7,9 +7,9 @@ use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::Schema;
 use datafusion::common::metadata::FieldMetadata;
 use datafusion::common::{DFSchema, ScalarValue};
-use datafusion::logical_expr::{Expr, Operator};
 use datafusion::logical_expr::expr::Placeholder;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion::logical_expr::{Expr, Operator};
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
 use highwater_types::SqlType;
 use highwater_types::text::{TextSettings, parse_column};
@@ -192,7 +192,7 @@ impl Binder<'_> {
         };
         if value.is_null() {
             let null = ScalarValue::try_from(&to.to_arrow())?;
-            return Ok(Typed::new(Expr::Literal(null, None), to.clone()));
+            return Ok(Typed::new(Expr::Literal(null, json_metadata(to)), to.clone()));
         }
         let limited = matches!(to, SqlType::Varchar(Some(_)) | SqlType::Bpchar(Some(_)));
         match value {
@@ -227,7 +227,8 @@ impl Binder<'_> {
         let today = self.coerce(now, &SqlType::Date, Casting::Explicit)?.expr;
         let days = Expr::Literal(ScalarValue::Int32(Some(days)), None);
         let day = library::binary(Operator::Plus, today, days, &DFSchema::empty())?;
-        self.coerce(Typed::new(day, SqlType::Date), to, Casting::Explicit).map(Some)
+        self.coerce(Typed::new(day, SqlType::Date), to, Casting::Explicit)
+            .map(Some)
     }
 
     /// The value that a literal's text stands for, read in the session's time zone.
@@ -241,9 +242,10 @@ impl Binder<'_> {
             _ => text,
         };
         let column = parse_column(to, &mut [Some(text)].into_iter(), &settings).map_err(PlanError::from)?;
-        // Functions that take any type tell json from text by this alone.
-        let metadata = (*to == SqlType::Json).then(|| FieldMetadata::new_from_field(&to.to_field("literal")));
-        Ok(Expr::Literal(ScalarValue::try_from_array(&column, 0)?, metadata))
+        Ok(Expr::Literal(
+            ScalarValue::try_from_array(&column, 0)?,
+            json_metadata(to),
+        ))
     }
 
     /// The value of an expression without columns, as a literal.
@@ -310,6 +312,11 @@ fn shares_values(from: &SqlType, to: &SqlType) -> bool {
     }
     let text = matches!(category(from), Category::String) || matches!(from, SqlType::PgNodeTree);
     text && matches!(to, SqlType::Text | SqlType::Varchar(None))
+}
+
+/// Functions that take any type tell a json literal from a text by this alone.
+fn json_metadata(sql_type: &SqlType) -> Option<FieldMetadata> {
+    (*sql_type == SqlType::Json).then(|| FieldMetadata::new_from_field(&sql_type.to_field("literal")))
 }
 
 /// The value of an expression without columns, over one row without columns.

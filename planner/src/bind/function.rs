@@ -243,7 +243,10 @@ impl Binder<'_> {
             return Err(PlanError::WrongObject {
                 message: match is_ordered_set {
                     true => format!("WITHIN GROUP is required for ordered-set aggregate {}", call.name),
-                    false => format!("{} is not an ordered-set aggregate, so it cannot have WITHIN GROUP", call.name),
+                    false => format!(
+                        "{} is not an ordered-set aggregate, so it cannot have WITHIN GROUP",
+                        call.name
+                    ),
                 },
                 hint: None,
             });

@@ -23,11 +23,11 @@ mod like;
 mod literal;
 mod name;
 mod named_arguments;
-mod precision;
 mod object;
 mod one_row;
 mod operator;
 mod order;
+mod precision;
 mod predicate;
 mod query;
 mod scope;
@@ -59,8 +59,8 @@ use crate::session_state::shared_session_state;
 pub(crate) use coerce::{Casting, Typed};
 pub(crate) use expr::{ExprCx, Place};
 pub(crate) use object::Named;
-pub(crate) use scope::{Names, Origin, Scope, ScopeColumn, ScopeTable, fold, fold_name, unique_names};
 pub(crate) use precision::check_column as check_precision;
+pub(crate) use scope::{Names, Origin, Scope, ScopeColumn, ScopeTable, fold, fold_name, unique_names};
 pub use types::sql_type;
 
 #[cfg(test)]

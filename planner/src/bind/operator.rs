@@ -102,7 +102,11 @@ impl Binder<'_> {
                 self.apply_operator("#", typed, ones, cx)
             }
             UnaryOperator::PGAbs => self.call("abs", vec![typed], cx),
-            UnaryOperator::PGSquareRoot => self.call("sqrt", vec![typed], cx),
+            // The operator takes doubles, the function numerics too.
+            UnaryOperator::PGSquareRoot => {
+                let double = self.coerce(typed, &SqlType::Float8, Casting::Implicit)?;
+                self.call("sqrt", vec![double], cx)
+            }
             UnaryOperator::PGCubeRoot => self.call("cbrt", vec![typed], cx),
             UnaryOperator::BangNot => Err(undefined_prefix("!", &typed.sql_type)),
             other => Err(undefined_prefix(&other.to_string(), &typed.sql_type)),

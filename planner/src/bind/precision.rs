@@ -46,7 +46,9 @@ impl Binder<'_> {
     /// A value that was cast to `data_type`, rounded as that says.
     pub(crate) fn rounded_to(&mut self, typed: Typed, data_type: &ast::DataType, cx: &mut ExprCx<'_>) -> Result<Typed> {
         let typed = match data_type {
-            ast::DataType::Interval { fields: Some(fields), .. } => {
+            ast::DataType::Interval {
+                fields: Some(fields), ..
+            } => {
                 let last = last_field(fields);
                 self.cut_interval(typed, last.as_deref(), cx)?
             }

@@ -103,12 +103,7 @@ impl Binder<'_> {
     }
 
     /// IS NULL and IS NOT NULL. Of a row, all fields have to be so.
-    fn bind_null_test(
-        &mut self,
-        inner: &ast::Expr,
-        test: fn(Box<Expr>) -> Expr,
-        cx: &mut ExprCx<'_>,
-    ) -> Result<Expr> {
+    fn bind_null_test(&mut self, inner: &ast::Expr, test: fn(Box<Expr>) -> Expr, cx: &mut ExprCx<'_>) -> Result<Expr> {
         let typed = self.bind_expr(inner, cx)?;
         let SqlType::Record(fields) = &typed.sql_type else {
             return Ok(test(Box::new(self.any_value(typed)?)));
@@ -206,7 +201,10 @@ impl Binder<'_> {
         let same = items
             .iter()
             .all(|i| i.sql_type == value.sql_type || i.is_unknown() || castable_integer(i, &value));
-        let padded = matches!(value.sql_type, SqlType::Bpchar(_) | SqlType::Json | SqlType::Jsonb | SqlType::Record(_));
+        let padded = matches!(
+            value.sql_type,
+            SqlType::Bpchar(_) | SqlType::Json | SqlType::Jsonb | SqlType::Record(_)
+        );
         if same && !value.is_unknown() && !padded {
             let to = bare(&value.sql_type);
             let mut list = Vec::with_capacity(items.len());

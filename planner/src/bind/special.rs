@@ -237,7 +237,10 @@ impl Binder<'_> {
             "current_date" => SqlType::Date,
             "localtime" => SqlType::Time,
             "current_time" => {
-                return Err(PlanError::unsupported("current_time, a time with time zone,", "Use localtime."));
+                return Err(PlanError::unsupported(
+                    "current_time, a time with time zone,",
+                    "Use localtime.",
+                ));
             }
             _ => return Ok(None),
         };

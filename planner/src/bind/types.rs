@@ -126,9 +126,9 @@ pub(crate) fn casts_explicitly(from: &SqlType, to: &SqlType) -> bool {
 /// The type that a function of this name casts to: `int4(x)`, `date(x)`.
 pub(crate) fn cast_function(name: &str) -> Option<SqlType> {
     match name {
-        "bool" | "int2" | "int4" | "int8" | "float4" | "float8" | "numeric" | "text" | "varchar" | "bpchar" | "name"
-        | "bytea" | "date" | "time" | "timestamp" | "timestamptz" | "interval" | "json" | "jsonb" | "uuid" | "oid"
-        | "regclass" | "regtype" => named(name, &[], false),
+        "bool" | "int2" | "int4" | "int8" | "float4" | "float8" | "numeric" | "text" | "varchar" | "bpchar"
+        | "name" | "bytea" | "date" | "time" | "timestamp" | "timestamptz" | "interval" | "json" | "jsonb" | "uuid"
+        | "oid" | "regclass" | "regtype" => named(name, &[], false),
         _ => None,
     }
 }

@@ -150,14 +150,22 @@ fn searching() -> Vec<Function> {
             map_rows(c, |r| Ok(places(c, r)?.and_then(|p| p.first().copied())))
         })
         .with_nulls(),
-        Function::new("array_position", &[Takes::AnyArray, Takes::Any, Takes::Int4], INT4, |c| {
-            map_rows(c, |r| {
-                let start = &c.args[2];
-                let start = start.array.as_primitive::<arrow::datatypes::Int32Type>().value(start.at(r));
-                let found = places(c, r)?.unwrap_or_default();
-                Ok(found.into_iter().find(|place| *place >= start))
-            })
-        })
+        Function::new(
+            "array_position",
+            &[Takes::AnyArray, Takes::Any, Takes::Int4],
+            INT4,
+            |c| {
+                map_rows(c, |r| {
+                    let start = &c.args[2];
+                    let start = start
+                        .array
+                        .as_primitive::<arrow::datatypes::Int32Type>()
+                        .value(start.at(r));
+                    let found = places(c, r)?.unwrap_or_default();
+                    Ok(found.into_iter().find(|place| *place >= start))
+                })
+            },
+        )
         .with_nulls(),
         Function::new("width_bucket", ELEMENT_FIRST, INT4, |c| {
             map_rows(c, |r| {
@@ -241,7 +249,9 @@ fn changing() -> Vec<Function> {
     ];
     functions.push(
         Function::new("array_fill", ELEMENT_FIRST, TEXT, fill)
-            .giving(Gives::From(|args| DataType::List(Arc::new(Field::new("item", args.types[0].clone(), true)))))
+            .giving(Gives::From(|args| {
+                DataType::List(Arc::new(Field::new("item", args.types[0].clone(), true)))
+            }))
             .with_nulls(),
     );
     let replacing: &'static [Takes] = &[Takes::AnyArray, Takes::Any, Takes::Any];
@@ -389,7 +399,12 @@ fn fill(call: &Call) -> Result<ArrayRef, SqlError> {
     };
     let rows = (0..call.rows).map(|row| {
         let lengths = match lengths.is_null(row) {
-            true => return Err(SqlError::new(SqlState::NULL_VALUE_NOT_ALLOWED, "dimension array cannot be null")),
+            true => {
+                return Err(SqlError::new(
+                    SqlState::NULL_VALUE_NOT_ALLOWED,
+                    "dimension array cannot be null",
+                ));
+            }
             false => elements(lengths, row),
         };
         let lengths = arrow::compute::cast(&lengths, &DataType::Int32).map_err(internal)?;
@@ -412,7 +427,9 @@ fn fill(call: &Call) -> Result<ArrayRef, SqlError> {
             ));
         }
         let indices = arrow::array::UInt32Array::from(vec![value.at(row) as u32; length]);
-        arrow::compute::take(&value.array, &indices, None).map(Some).map_err(internal)
+        arrow::compute::take(&value.array, &indices, None)
+            .map(Some)
+            .map_err(internal)
     });
     lists_of(rows, &item)
 }

@@ -50,7 +50,9 @@ fn single() -> Vec<Function> {
             })
         }),
         Function::new("bit_count", &[T::Bytea], INT8, |c| {
-            map1::<Bytes, _>(c, |b| Ok(Some(b.iter().map(|byte| i64::from(byte.count_ones())).sum::<i64>())))
+            map1::<Bytes, _>(c, |b| {
+                Ok(Some(b.iter().map(|byte| i64::from(byte.count_ones())).sum::<i64>()))
+            })
         }),
     ]
 }

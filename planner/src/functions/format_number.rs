@@ -20,9 +20,7 @@ pub(crate) fn functions() -> Vec<Function> {
             "to_char",
             &[T::Float8, T::Text],
             || SqlType::Text,
-            |c| {
-                map2::<Float8, Text, _>(c, of_float)
-            },
+            |c| map2::<Float8, Text, _>(c, of_float),
         ),
         Function::new("to_number", &[T::Text, T::Text], || SqlType::Numeric(None), to_number),
     ]
@@ -38,7 +36,11 @@ fn of_float(value: f64, template: &str) -> Answer<String> {
     }
     if parsed.is_scientific {
         let has_sign = parsed.sign != Sign::Floating;
-        return Ok(Some(super::format_special::scientific_float(value, fraction_width, has_sign)));
+        return Ok(Some(super::format_special::scientific_float(
+            value,
+            fraction_width,
+            has_sign,
+        )));
     }
     let whole = format!("{:.0}", value.abs()).len();
     let rounded = format!("{value:.*}", fraction_width.min(DIGITS.saturating_sub(whole)));
@@ -174,7 +176,12 @@ fn parse(template: &str) -> Result<Template, SqlError> {
 fn format(number: Numeric, scale: i32, template: &str) -> Answer<String> {
     let template = parse(template)?;
     if let Some(capitals) = template.roman {
-        return Ok(Some(super::format_special::roman(number, scale, capitals, template.fills)));
+        return Ok(Some(super::format_special::roman(
+            number,
+            scale,
+            capitals,
+            template.fills,
+        )));
     }
     let point = template
         .places
@@ -187,7 +194,12 @@ fn format(number: Numeric, scale: i32, template: &str) -> Answer<String> {
         digits_in(&template.places[point..]),
     );
     if template.is_scientific {
-        return Ok(Some(super::format_special::scientific(number, scale, fraction_width, template.sign != Sign::Floating)));
+        return Ok(Some(super::format_special::scientific(
+            number,
+            scale,
+            fraction_width,
+            template.sign != Sign::Floating,
+        )));
     }
     // `V` multiplies by ten for each digit behind it.
     let shifted = template.shift.map_or(0, |before| template.digit_count() - before);

@@ -208,9 +208,12 @@ fn tests() -> Vec<Function> {
         Function::new("jsonb_array_length", &[T::Jsonb], INT4, |c| {
             map1::<JsonText, _>(c, |j| array_length(&Json::parse(j)?))
         }),
-        Function::new("jsonb_sort_key", &[T::Jsonb], || SqlType::Bytea, |c| {
-            map1::<JsonText, _>(c, |j| Ok(Some(super::json_order::sort_key(&Json::parse(j)?))))
-        }),
+        Function::new(
+            "jsonb_sort_key",
+            &[T::Jsonb],
+            || SqlType::Bytea,
+            |c| map1::<JsonText, _>(c, |j| Ok(Some(super::json_order::sort_key(&Json::parse(j)?)))),
+        ),
         Function::new("json_array_length", &[T::Text], INT4, |c| {
             map1::<Text, _>(c, |j| array_length(&Json::parse(j)?))
         }),

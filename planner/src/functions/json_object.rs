@@ -94,7 +94,10 @@ fn write<'t>(pairs: impl Iterator<Item = (&'t Option<String>, &'t Option<String>
     let mut out = String::from("{");
     for (at, (key, value)) in pairs.enumerate() {
         let key = key.as_deref().ok_or_else(|| {
-            SqlError::new(SqlState::NULL_VALUE_NOT_ALLOWED, "null value not allowed for object key")
+            SqlError::new(
+                SqlState::NULL_VALUE_NOT_ALLOWED,
+                "null value not allowed for object key",
+            )
         })?;
         out.push_str(if at > 0 { ", " } else { "" });
         write_quoted(key, &mut out);

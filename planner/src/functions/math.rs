@@ -9,7 +9,9 @@ use highwater_types::text::parse_f64;
 use highwater_types::{QUOTIENT, SqlError, SqlState, SqlType};
 
 use super::aggregate::square_root;
-use super::cast_number::{build, float_overflow, float_text, float_underflow, numeric_at, out_of_range, scale_of, to_double};
+use super::cast_number::{
+    build, float_overflow, float_text, float_underflow, numeric_at, out_of_range, scale_of, to_double,
+};
 use super::decimal::{multiply_finite, negate, rescaled};
 use super::function::{Call, Function, Gives, Takes, TypeArgs};
 use super::numbers::{common_type, decimal_type};

@@ -5,7 +5,7 @@
 //!
 //! | file | what it knows |
 //! |---|---|
-//! | `function.rs` | overloads, and how PostgreSQL chooses one; `rows.rs` applies a function of values to columns |
+//! | `function.rs` | overloads, and how PostgreSQL chooses one; `argument.rs` brings arguments to its types; `rows.rs` applies a function of values to columns |
 //! | `cast*.rs` | casts |
 //! | `operator.rs` | which expression an operator is; `arithmetic.rs`, `decimal.rs`, `temporal.rs` compute it |
 //! | `numbers.rs` | precision and scale of results |
@@ -14,6 +14,7 @@
 //! | `aggregate/` | aggregates |
 
 mod aggregate;
+mod argument;
 mod arithmetic;
 mod array;
 mod bytes;
@@ -116,12 +117,15 @@ const INTERNAL: [&str; 9] = [
 static SCALARS: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
     let own = named_functions().into_iter().map(|f| f.name);
     let all = own.chain(now::NAMES).chain(OF_DATAFUSION);
-    all.filter(|name| !INTERNAL.contains(name) && !precision::NAMES.contains(name)).collect()
+    all.filter(|name| !INTERNAL.contains(name) && !precision::NAMES.contains(name))
+        .collect()
 });
 
 static AGGREGATES: LazyLock<HashSet<String>> = LazyLock::new(|| {
     let own = all_aggregate();
-    let names = own.iter().flat_map(|a| a.aliases().iter().cloned().chain([a.name().to_string()]));
+    let names = own
+        .iter()
+        .flat_map(|a| a.aliases().iter().cloned().chain([a.name().to_string()]));
     names.chain(AGGREGATES_OF_DATAFUSION.map(str::to_string)).collect()
 });
 

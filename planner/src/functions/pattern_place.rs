@@ -70,7 +70,9 @@ fn searched<R: Write>(
             None => "",
         };
         if flags.contains('g') {
-            return Err(invalid("regexp functions with a start do not support the \"global\" option"));
+            return Err(invalid(
+                "regexp functions with a start do not support the \"global\" option",
+            ));
         }
         let start = match start {
             Some(place) => number(call, place, row, "start", 1, 1)?,
@@ -121,7 +123,10 @@ impl<'t> Iterator for Matches<'_, 't> {
         let found = captures.get(0)?;
         self.at = match found.is_empty() {
             false => Some(found.end()),
-            true => self.text[found.end()..].chars().next().map(|c| found.end() + c.len_utf8()),
+            true => self.text[found.end()..]
+                .chars()
+                .next()
+                .map(|c| found.end() + c.len_utf8()),
         };
         Some(captures)
     }

@@ -7,7 +7,7 @@ use highwater_types::{IntervalParts, SqlError, SqlType};
 
 use super::cast_time::{checked, is_infinite};
 use super::function::{Call, Function, Takes};
-use super::rows::{Instant, Interval, Local, Read, Text, Time, TimeOfDay, Timestamp, Write, map2, map_rows};
+use super::rows::{Instant, Interval, Local, Read, Text, Time, TimeOfDay, Timestamp, Write, map_rows, map2};
 
 /// The names of all of them, which no statement may use.
 pub(crate) const NAMES: [&str; 2] = ["round_time", "cut_interval"];
@@ -17,24 +17,41 @@ pub(crate) fn functions() -> Vec<Function> {
     use Takes as T;
     let round = NAMES[0];
     vec![
-        Function::new(round, &[T::Timestamp, T::Int4], || SqlType::Timestamp, |c| {
-            rounded::<Timestamp, _>(c, |t, unit| stamp(t, unit).map(Local))
-        }),
-        Function::new(round, &[T::Timestamptz, T::Int4], || SqlType::Timestamptz, |c| {
-            rounded::<Timestamp, _>(c, |t, unit| stamp(t, unit).map(Instant))
-        }),
-        Function::new(round, &[T::Time, T::Int4], || SqlType::Time, |c| {
-            rounded::<Time, _>(c, |t, unit| Ok(TimeOfDay(round_half_up(t, unit).min(DAY_US))))
-        }),
-        Function::new(round, &[T::Interval, T::Int4], || SqlType::Interval, |c| {
-            rounded::<Interval, _>(c, |i, unit| {
-                let micros = i.micros.signum() * round_half_up(i.micros.abs(), unit);
-                Ok(IntervalParts { micros, ..i })
-            })
-        }),
-        Function::new(NAMES[1], &[T::Text, T::Interval], || SqlType::Interval, |c| {
-            map2::<Text, Interval, _>(c, |field, i| Ok(Some(cut(field, i))))
-        }),
+        Function::new(
+            round,
+            &[T::Timestamp, T::Int4],
+            || SqlType::Timestamp,
+            |c| rounded::<Timestamp, _>(c, |t, unit| stamp(t, unit).map(Local)),
+        ),
+        Function::new(
+            round,
+            &[T::Timestamptz, T::Int4],
+            || SqlType::Timestamptz,
+            |c| rounded::<Timestamp, _>(c, |t, unit| stamp(t, unit).map(Instant)),
+        ),
+        Function::new(
+            round,
+            &[T::Time, T::Int4],
+            || SqlType::Time,
+            |c| rounded::<Time, _>(c, |t, unit| Ok(TimeOfDay(round_half_up(t, unit).min(DAY_US)))),
+        ),
+        Function::new(
+            round,
+            &[T::Interval, T::Int4],
+            || SqlType::Interval,
+            |c| {
+                rounded::<Interval, _>(c, |i, unit| {
+                    let micros = i.micros.signum() * round_half_up(i.micros.abs(), unit);
+                    Ok(IntervalParts { micros, ..i })
+                })
+            },
+        ),
+        Function::new(
+            NAMES[1],
+            &[T::Text, T::Interval],
+            || SqlType::Interval,
+            |c| map2::<Text, Interval, _>(c, |field, i| Ok(Some(cut(field, i)))),
+        ),
     ]
 }
 
@@ -45,7 +62,11 @@ fn rounded<A: Read, R: Write>(
 ) -> Result<ArrayRef, SqlError> {
     let (values, digits) = (A::open(&call.args[0].array), &call.args[1]);
     map_rows(call, |row| {
-        let digits = digits.array.as_primitive::<Int32Type>().value(digits.at(row)).clamp(0, 6);
+        let digits = digits
+            .array
+            .as_primitive::<Int32Type>()
+            .value(digits.at(row))
+            .clamp(0, 6);
         let unit = 10i64.pow(6 - digits as u32);
         f(A::value(&values, call.args[0].at(row)), unit).map(Some)
     })

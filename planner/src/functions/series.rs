@@ -147,7 +147,11 @@ fn numerics(call: &Call) -> Result<ArrayRef, SqlError> {
         if step == i256::ZERO {
             return Err(zero_step());
         }
-        while if step > i256::ZERO { value <= last } else { value >= last } {
+        while if step > i256::ZERO {
+            value <= last
+        } else {
+            value >= last
+        } {
             if values.len() >= MAX_ELEMENT_COUNT {
                 return Err(too_many());
             }

@@ -14,12 +14,18 @@ const NEXT_UNIT_FROM: i64 = 10 * 1024;
 pub(crate) fn functions() -> Vec<Function> {
     use Takes as T;
     vec![
-        Function::new("pg_size_pretty", &[T::Int8], || SqlType::Text, |c| {
-            map1::<Int8, _>(c, |bytes| Ok(Some(pretty(bytes))))
-        }),
-        Function::new("pg_size_bytes", &[T::Text], || SqlType::Int8, |c| {
-            map1::<Text, _>(c, |text| bytes(text).map(Some))
-        }),
+        Function::new(
+            "pg_size_pretty",
+            &[T::Int8],
+            || SqlType::Text,
+            |c| map1::<Int8, _>(c, |bytes| Ok(Some(pretty(bytes)))),
+        ),
+        Function::new(
+            "pg_size_bytes",
+            &[T::Text],
+            || SqlType::Int8,
+            |c| map1::<Text, _>(c, |text| bytes(text).map(Some)),
+        ),
     ]
 }
 
@@ -54,7 +60,10 @@ fn bytes(text: &str) -> Result<i64, SqlError> {
     };
     let bytes = (number * 1024f64.powi(power as i32)).round();
     if bytes.abs() >= 9.2e18 {
-        return Err(SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "bigint out of range"));
+        return Err(SqlError::new(
+            SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
+            "bigint out of range",
+        ));
     }
     Ok(bytes as i64)
 }

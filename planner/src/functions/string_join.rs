@@ -142,7 +142,9 @@ fn format_text(pattern: &str, args: &[ToText<'_>], row: usize) -> Result<String,
         }
         let mut width = spec.rsplit('$').next().unwrap_or_default().to_string();
         if width.ends_with('*') {
-            let given = args.get(next).ok_or_else(|| invalid("too few arguments for format()"))?;
+            let given = args
+                .get(next)
+                .ok_or_else(|| invalid("too few arguments for format()"))?;
             next += 1;
             width = width.trim_end_matches('*').to_string() + &given.text(row).unwrap_or_default();
         }

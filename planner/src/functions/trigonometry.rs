@@ -54,12 +54,20 @@ fn out_of_range() -> SqlError {
 
 /// Any number but the infinities.
 fn finite(value: f64) -> Result<f64, SqlError> {
-    if value.is_infinite() { Err(out_of_range()) } else { Ok(value) }
+    if value.is_infinite() {
+        Err(out_of_range())
+    } else {
+        Ok(value)
+    }
 }
 
 /// A number in a range, or NaN.
 fn within(value: f64, low: f64, high: f64) -> Result<f64, SqlError> {
-    if value < low || value > high { Err(out_of_range()) } else { Ok(value) }
+    if value < low || value > high {
+        Err(out_of_range())
+    } else {
+        Ok(value)
+    }
 }
 
 /// The sine between 0 and 30 degrees, scaled to be exact at its end.
@@ -73,11 +81,19 @@ fn cosine_to_60(x: f64) -> f64 {
 }
 
 fn sind_q1(x: f64) -> f64 {
-    if x <= 30.0 { sine_to_30(x) } else { cosine_to_60(90.0 - x) }
+    if x <= 30.0 {
+        sine_to_30(x)
+    } else {
+        cosine_to_60(90.0 - x)
+    }
 }
 
 fn cosd_q1(x: f64) -> f64 {
-    if x <= 60.0 { cosine_to_60(x) } else { sine_to_30(90.0 - x) }
+    if x <= 60.0 {
+        cosine_to_60(x)
+    } else {
+        sine_to_30(90.0 - x)
+    }
 }
 
 /// An angle in the first quadrant with the signs that sine and cosine have at the given one.

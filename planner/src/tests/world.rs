@@ -220,20 +220,22 @@ impl World {
 
     fn run(&self, plan: &LogicalPlan) -> Result<Vec<RecordBatch>, PlanError> {
         let state = session_state("UTC");
-        let plan = with_now(plan, 1_700_000_000_000_000)?.into_owned().transform(|node| match node {
-            LogicalPlan::TableScan(mut scan) => {
-                if let Some(source) = RelationSource::of(&scan.source) {
-                    let rows = match &source.target {
-                        ScanTarget::Relation(id) => self.rows.get(id).cloned().unwrap_or_default(),
-                        ScanTarget::System { .. } | ScanTarget::Placeholder(_) => Vec::new(),
-                    };
-                    let table = MemTable::try_new(Arc::clone(&source.schema), vec![rows_as(&source.schema, rows)])?;
-                    scan.source = provider_as_source(Arc::new(table));
+        let plan = with_now(plan, 1_700_000_000_000_000)?
+            .into_owned()
+            .transform(|node| match node {
+                LogicalPlan::TableScan(mut scan) => {
+                    if let Some(source) = RelationSource::of(&scan.source) {
+                        let rows = match &source.target {
+                            ScanTarget::Relation(id) => self.rows.get(id).cloned().unwrap_or_default(),
+                            ScanTarget::System { .. } | ScanTarget::Placeholder(_) => Vec::new(),
+                        };
+                        let table = MemTable::try_new(Arc::clone(&source.schema), vec![rows_as(&source.schema, rows)])?;
+                        scan.source = provider_as_source(Arc::new(table));
+                    }
+                    Ok(Transformed::yes(LogicalPlan::TableScan(scan)))
                 }
-                Ok(Transformed::yes(LogicalPlan::TableScan(scan)))
-            }
-            other => Ok(Transformed::no(other)),
-        })?;
+                other => Ok(Transformed::no(other)),
+            })?;
         let batches = self.runtime.block_on(async {
             let physical = state.query_planner().create_physical_plan(&plan.data, &state).await?;
             collect(physical, state.task_ctx()).await
