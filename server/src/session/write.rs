@@ -78,6 +78,7 @@ impl Session {
     pub(super) async fn truncate(&mut self, tables: &[RelationId]) -> Result<(), SqlError> {
         for id in tables {
             let table = self.writable(*id, "TRUNCATE TABLE")?;
+            refuse_append_only(&table, "TRUNCATE TABLE")?;
             self.transaction().lock(*id).await?;
             let stored = self.stored_now(&table, None)?;
             self.transaction().write(*id, Delta::retract(stored));
@@ -322,9 +323,9 @@ fn refuse_append_only(table: &Relation, command: &str) -> Result<(), SqlError> {
         return Ok(());
     }
     Err(SqlError::new(
-        SqlState::FEATURE_NOT_SUPPORTED,
+        SqlState::WRONG_OBJECT_TYPE,
         format!(
-            "{command} is not supported on \"{}\": the table is APPEND ONLY",
+            "{command} is not possible on \"{}\": the table is APPEND ONLY",
             table.display_name()
         ),
     )
