@@ -382,7 +382,10 @@ impl PlanError {
     fn hint(&self) -> Option<String> {
         match self {
             PlanError::At { error, .. } => error.hint(),
-            PlanError::Unsupported { hint, .. } => Some(hint.clone()).filter(|h| !h.is_empty()),
+            PlanError::Unsupported { hint, .. } if hint.is_empty() => {
+                Some("Write the statement without it.".to_string())
+            }
+            PlanError::Unsupported { hint, .. } => Some(hint.clone()),
             PlanError::UndefinedFunction { .. } => Some(
                 "No function matches the given name and argument types. You might need to add explicit type casts."
                     .to_string(),
@@ -394,6 +397,8 @@ impl PlanError {
             PlanError::UndefinedColumn { near, .. } => near
                 .as_ref()
                 .map(|near| format!("Perhaps you meant to reference the column \"{near}\".")),
+            PlanError::CrossDatabase { .. } => Some("A server has one database: name schema and relation.".to_string()),
+            PlanError::SetNotAllowed { .. } => Some("Call it in the SELECT list, or in FROM.".to_string()),
             PlanError::CannotAssign { .. } => Some("You will need to rewrite or cast the expression.".to_string()),
             PlanError::HiddenFrom { name, alias: None } => Some(format!(
                 "There is an entry for table \"{name}\", but it cannot be referenced from this part of the query."
@@ -415,7 +420,6 @@ impl PlanError {
             | PlanError::UndefinedType { .. }
             | PlanError::UndefinedObject { .. }
             | PlanError::UndefinedSchema { .. }
-            | PlanError::CrossDatabase { .. }
             | PlanError::UndefinedParameter { .. }
             | PlanError::IndeterminateParameter { .. }
             | PlanError::Ungrouped { .. }
@@ -423,7 +427,6 @@ impl PlanError {
             | PlanError::AggregateNotAllowed { .. }
             | PlanError::NestedAggregate
             | PlanError::WindowNotAllowed { .. }
-            | PlanError::SetNotAllowed { .. }
             | PlanError::WrongType { .. }
             | PlanError::NoCommonType { .. }
             | PlanError::CannotCast { .. }

@@ -67,7 +67,7 @@ pub(super) fn copy(r: &mut Reader<'_>) -> Read<Statement> {
 fn what(r: &mut Reader<'_>) -> Read<CopyWhat> {
     if r.eat_token(&Token::LParen) {
         if r.peek_is("SUBSCRIBE") {
-            return r.unsupported(r.mark(), "SUBSCRIBE", "");
+            return r.unsupported(r.mark(), "SUBSCRIBE", "Read the materialized view again.");
         }
         let query = r.query()?;
         r.expect_token(&Token::RParen)?;
@@ -109,7 +109,7 @@ fn listed(r: &mut Reader<'_>, options: &mut Options) -> Read<()> {
                 true
             }
             "force_quote" | "force_not_null" | "force_null" => {
-                return r.unsupported(mark, format!("COPY option {name}"), "");
+                return r.unsupported(mark, format!("COPY option {name}"), "Leave it out.");
             }
             _ => {
                 let position = r.position(mark);
@@ -150,7 +150,7 @@ fn spelt(r: &mut Reader<'_>, options: &mut Options) -> Read<bool> {
             "BINARY" | "CSV" => options.format = Some(option.to_ascii_lowercase()),
             "HEADER" => options.header = Some(true),
             "FREEZE" => {}
-            "FORCE" => return r.unsupported(mark, "COPY option FORCE", ""),
+            "FORCE" => return r.unsupported(mark, "COPY option FORCE", "Leave it out."),
             _ => {
                 r.eat("AS");
                 let value = r.string()?;

@@ -40,6 +40,8 @@ const NOT_BUILT: &[&str] = &[
     "USER",
 ];
 
+const HINT: &str = "CREATE makes a TABLE, SOURCE, VIEW, MATERIALIZED VIEW, INDEX or SCHEMA.";
+
 /// What stands between CREATE and the kind of object.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Prefix {
@@ -85,7 +87,7 @@ pub(super) fn create(r: &mut Reader<'_>) -> Read<Statement> {
         }
     }
     match r.eat_any(NOT_BUILT) {
-        Some(kind) => r.unsupported(mark, format!("CREATE {kind}"), ""),
+        Some(kind) => r.unsupported(mark, format!("CREATE {kind}"), HINT),
         None => r.unexpected(),
     }
 }

@@ -26,7 +26,7 @@ pub(super) fn create(r: &mut Reader<'_>, unique: bool) -> Read<Statement> {
         r.idents_in_parens()?;
     }
     if r.eat("NULLS NOT DISTINCT") {
-        return r.unsupported(mark, "NULLS NOT DISTINCT", "");
+        return r.unsupported(mark, "NULLS NOT DISTINCT", "Leave it out.");
     }
     if r.eat("WITH") {
         options(r)?;

@@ -21,16 +21,16 @@ use crate::reader::{Read, Reader, word_of};
 use crate::statement::{Parsed, Statement};
 use sqlparser::tokenizer::Token;
 
-/// Statements of PostgreSQL's (and two of ours) that are not built.
-const NOT_BUILT: &[&str] = &[
-    "CALL",
-    "DO",
-    "IMPORT FOREIGN SCHEMA",
-    "LOAD",
-    "MERGE",
-    "REASSIGN OWNED",
-    "SECURITY LABEL",
-    "SUBSCRIBE",
+/// Statements of PostgreSQL's (and one of ours) that are not built, and what to do instead.
+const NOT_BUILT: &[(&str, &str)] = &[
+    ("CALL", "There are no procedures: run the statements themselves."),
+    ("DO", "There is no procedural language: run the statements themselves."),
+    ("IMPORT FOREIGN SCHEMA", "Create a source for each table."),
+    ("LOAD", "Nothing can be loaded into the server."),
+    ("MERGE", "Use INSERT ... ON CONFLICT, UPDATE and DELETE."),
+    ("REASSIGN OWNED", "Objects have no owners."),
+    ("SECURITY LABEL", "Use COMMENT ON."),
+    ("SUBSCRIBE", "Read the materialized view again, as psql's \\watch does."),
 ];
 
 /// A statement with its text, up to the end of the tokens.
@@ -99,8 +99,8 @@ fn statement(r: &mut Reader<'_>) -> Read<Statement> {
         "LISTEN" | "UNLISTEN" | "NOTIFY" => notify::notify(r),
         "VACUUM" | "ANALYZE" | "ANALYSE" | "CLUSTER" | "REINDEX" | "LOCK" | "REFRESH" | "GRANT" | "REVOKE"
         | "CHECKPOINT" => upkeep::upkeep(r),
-        _ => match r.eat_any(NOT_BUILT) {
-            Some(words) => r.unsupported(mark, words, ""),
+        _ => match NOT_BUILT.iter().find(|(words, _)| r.eat(words)) {
+            Some((words, hint)) => r.unsupported(mark, *words, hint),
             None => r.unexpected(),
         },
     }

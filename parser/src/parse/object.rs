@@ -58,13 +58,15 @@ const NOT_BUILT: &[&str] = &[
     "USER MAPPING",
 ];
 
+const MAKE_ANEW: &str = "Drop it and create it again.";
+
 /// The kind of object after DROP, ALTER or COMMENT ON.
 fn kind(r: &mut Reader<'_>, mark: usize, statement: &str) -> Read<ObjectKind> {
     if let Some((_, kind)) = KINDS.iter().find(|(words, _)| r.eat(words)) {
         return Ok(*kind);
     }
     match r.eat_any(NOT_BUILT) {
-        Some(words) => r.unsupported(mark, format!("{statement} {words}"), ""),
+        Some(words) => r.unsupported(mark, format!("{statement} {words}"), "There are no such objects here."),
         None => r.unexpected(),
     }
 }
@@ -129,10 +131,12 @@ pub(super) fn alter(r: &mut Reader<'_>) -> Read<Statement> {
         | ObjectKind::View
         | ObjectKind::MaterializedView
         | ObjectKind::Index => {}
-        ObjectKind::Sink => return r.unsupported(mark, "ALTER SINK", ""),
-        ObjectKind::Schema => return r.unsupported(mark, "ALTER SCHEMA", ""),
-        ObjectKind::Database => return r.unsupported(mark, "ALTER DATABASE", ""),
-        ObjectKind::Function => return r.unsupported(mark, "ALTER FUNCTION", ""),
+        ObjectKind::Sink => return r.unsupported(mark, "ALTER SINK", MAKE_ANEW),
+        ObjectKind::Schema => return r.unsupported(mark, "ALTER SCHEMA", MAKE_ANEW),
+        ObjectKind::Database => {
+            return r.unsupported(mark, "ALTER DATABASE", "Use SET, or the server's configuration.");
+        }
+        ObjectKind::Function => return r.unsupported(mark, "ALTER FUNCTION", "There are no functions of users."),
         ObjectKind::Column => return r.unexpected(),
     }
     match r.parser.parse_alter_table(false)? {

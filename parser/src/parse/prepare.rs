@@ -10,7 +10,7 @@ pub(super) fn prepare(r: &mut Reader<'_>) -> Read<Statement> {
     let mark = r.mark();
     r.expect("PREPARE")?;
     if r.peek_is("TRANSACTION") && matches!(r.peek_nth(1), Token::SingleQuotedString(_)) {
-        return r.unsupported(mark, "two-phase commit", "");
+        return r.unsupported(mark, "two-phase commit", "Use COMMIT.");
     }
     let name = r.folded()?;
     let mut types = Vec::new();

@@ -29,7 +29,7 @@ pub(super) fn create(r: &mut Reader<'_>, prefix: Prefix, source: bool) -> Read<S
     let name = r.name()?;
     let mark = r.mark();
     if r.eat_any(&["OF", "PARTITION OF"]).is_some() {
-        return r.unsupported(mark, "this form of CREATE TABLE", "");
+        return r.unsupported(mark, "this form of CREATE TABLE", "List the columns.");
     }
     let mut relation = CreateRelation {
         source,
@@ -80,7 +80,7 @@ fn table_as(r: &mut Reader<'_>, relation: CreateRelation) -> Read<Statement> {
     }
     r.expect("AS")?;
     if r.peek_is("EXECUTE") {
-        return r.unsupported(r.mark(), "CREATE TABLE AS EXECUTE", "");
+        return r.unsupported(r.mark(), "CREATE TABLE AS EXECUTE", "Write the query itself.");
     }
     let query = r.query()?;
     if r.eat("WITH NO DATA") {
@@ -290,12 +290,20 @@ fn clauses(r: &mut Reader<'_>, relation: &mut CreateRelation) -> Read<()> {
             r.ident()?;
         } else if r.eat("ON COMMIT") {
             if !r.eat("PRESERVE ROWS") {
-                return r.unsupported(mark, "ON COMMIT", "");
+                return r.unsupported(mark, "ON COMMIT", "Use TRUNCATE.");
             }
         } else if r.eat("INHERITS") {
-            return r.unsupported(mark, "INHERITS", "");
+            return r.unsupported(
+                mark,
+                "INHERITS",
+                "Put the tables' rows together in a view, with UNION ALL.",
+            );
         } else if r.eat("PARTITION BY") {
-            return r.unsupported(mark, "PARTITION BY in CREATE TABLE", "");
+            return r.unsupported(
+                mark,
+                "PARTITION BY in CREATE TABLE",
+                "Leave it out: rows are spread over workers by themselves.",
+            );
         } else {
             return Ok(());
         }

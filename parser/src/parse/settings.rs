@@ -15,7 +15,7 @@ pub(super) fn set(r: &mut Reader<'_>) -> Read<Statement> {
         return worded("session characteristics", modes(r)?, false);
     }
     if r.eat("TRANSACTION SNAPSHOT") || r.eat("CONSTRAINTS") {
-        return r.unsupported(mark, "this form of SET", "");
+        return r.unsupported(mark, "this form of SET", "Write SET name = value.");
     }
     if r.eat("TRANSACTION") {
         return worded("transaction", modes(r)?, false);

@@ -50,7 +50,7 @@ pub(super) fn transaction(r: &mut Reader<'_>) -> Read<Statement> {
 
 fn finish(r: &mut Reader<'_>, mark: usize, statement: Statement) -> Read<Statement> {
     if r.eat("PREPARED") {
-        return r.unsupported(mark, "two-phase commit", "");
+        return r.unsupported(mark, "two-phase commit", "Use COMMIT.");
     }
     r.eat_any(&["WORK", "TRANSACTION"]);
     if !r.eat("AND NO CHAIN") && r.eat("AND CHAIN") {

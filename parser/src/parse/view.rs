@@ -54,7 +54,11 @@ pub(super) fn create(r: &mut Reader<'_>, prefix: Prefix, materialized: bool) -> 
         ])
         .is_some()
     {
-        return r.unsupported(mark, "WITH CHECK OPTION", "");
+        return r.unsupported(
+            mark,
+            "WITH CHECK OPTION",
+            "Leave it out: rows are written to tables alone.",
+        );
     }
     let emit_on_window_close = r.emit.take().is_some_and(|e| e.on_window_close);
     Ok(Statement::CreateView(Box::new(CreateView {
