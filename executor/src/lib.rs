@@ -25,4 +25,5 @@ mod worker;
 pub use collection::Collection;
 pub use error::{ExecError, sql_error};
 pub use projection::Projection;
+pub use render::explain_dataflow;
 pub use runtime::{DataflowSpec, Report, Runtime, RuntimeHandle};

@@ -5,6 +5,8 @@
 //! Rows change workers only where an operator asks for a distribution that they do not have yet, and before the
 //! sink, where equal rows must meet so that a retraction finds its row.
 
+mod explain;
+
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,7 +15,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::DFSchemaRef;
 use datafusion::logical_expr::Expr;
-use highwater_planner::stream::plan::{JoinKind, StateBound, Step, StreamNode, StreamOp};
+use highwater_planner::stream::plan::{JoinKind, StateBound, Step, StreamNode, StreamOp, StreamPlan};
 use highwater_planner::{WINDOW_END, WINDOW_START, session_state};
 use highwater_types::{Epoch, RelationId};
 use timely::container::NoopBuilder;
@@ -21,6 +23,7 @@ use timely::dataflow::Scope;
 use timely::dataflow::operators::probe::Handle as ProbeHandle;
 use timely::dataflow::operators::{Input, Probe};
 
+use crate::ExecError;
 use crate::chunk::Chunk;
 use crate::collection::Collection;
 use crate::driver::{ChunkStream, Driven, Pass, Role, drive, pass};
@@ -30,7 +33,8 @@ use crate::op::{
     AggregateOp, Distribution, FusedOp, GeneralOp, HoldUntilOp, JoinOp, OpContext, Operator, TemporalJoinOp, TopNOp,
 };
 use crate::sink::CollectionSink;
-use crate::{DataflowSpec, ExecError};
+
+pub use explain::explain_dataflow;
 
 /// The worker's end of an input.
 pub(crate) type InputHandle = timely::dataflow::operators::core::input::Handle<u64, NoopBuilder<Chunk>>;
@@ -104,9 +108,9 @@ impl Blueprint {
     ///
     /// # Errors
     /// When an operator does not support its plan node.
-    pub(crate) fn try_new(spec: &DataflowSpec, index: usize) -> Result<Blueprint, ExecError> {
+    pub(crate) fn try_new(plan: &StreamPlan, time_zone: &str, index: usize) -> Result<Blueprint, ExecError> {
         let context = OpContext {
-            session: Arc::new(session_state(&spec.time_zone)),
+            session: Arc::new(session_state(time_zone)),
             owns_global: index == 0,
         };
         let mut builder = Builder {
@@ -114,10 +118,10 @@ impl Blueprint {
             stages: Vec::new(),
             built: HashMap::new(),
         };
-        let root = builder.stage(&spec.plan.root)?;
-        let is_append_only = spec.plan.root.properties.append_only;
+        let root = builder.stage(&plan.root)?;
+        let is_append_only = plan.root.properties.append_only;
         let output_route = match &builder.stages[root].spread {
-            Spread::Any if !is_append_only => meeting_route(&spec.plan.root),
+            Spread::Any if !is_append_only => meeting_route(&plan.root),
             Spread::Any | Spread::EqualRowsMeet | Spread::ByColumns(_) => Route::Stay,
         };
         output_route.check(&builder.stages[root].schema)?;

@@ -139,7 +139,10 @@ impl WorkerLoop {
         {
             return Err(ExecError::StartsLate { at: spec.at, last });
         }
-        catch_unwind(AssertUnwindSafe(|| Blueprint::try_new(spec, worker.index()))).unwrap_or_else(|panic| {
+        catch_unwind(AssertUnwindSafe(|| {
+            Blueprint::try_new(&spec.plan, &spec.time_zone, worker.index())
+        }))
+        .unwrap_or_else(|panic| {
             Err(ExecError::Panic {
                 operator: "render".to_string(),
                 message: panic_message(panic.as_ref()),

@@ -97,6 +97,8 @@ pub enum Statement {
         /// What to explain: a query, DML, CREATE MATERIALIZED VIEW.
         statement: Box<Statement>,
     },
+    /// EXPLAIN MATERIALIZED VIEW: of one that exists.
+    ExplainView(ast::ObjectName),
     /// SHOW of a setting (`all` for all).
     ShowSetting(String),
     /// SHOW TABLES and the like.

@@ -318,6 +318,10 @@ fn a_views_query_is_kept_as_written_without_emit() {
         panic!()
     };
     assert!(matches!(*statement, Statement::CreateView(v) if v.emit_on_window_close));
+    let Statement::ExplainView(name) = one("explain materialized view s.m") else {
+        panic!()
+    };
+    assert_eq!(name.to_string(), "s.m");
     assert_eq!(
         error("create table t (a int) emit changes"),
         "42601 syntax error at or near \"EMIT\" @24"

@@ -9,7 +9,7 @@ use crate::statement::Statement;
 
 use super::options::spaced_options;
 
-/// EXPLAIN [ANALYZE] [VERBOSE] statement, EXPLAIN (options) statement.
+/// EXPLAIN [ANALYZE] [VERBOSE] statement, EXPLAIN (options) statement, EXPLAIN MATERIALIZED VIEW name.
 pub(super) fn explain(r: &mut Reader<'_>) -> Read<Statement> {
     r.expect("EXPLAIN")?;
     let mut options = BTreeMap::new();
@@ -29,6 +29,9 @@ pub(super) fn explain(r: &mut Reader<'_>) -> Read<Statement> {
         .or_else(|| options.remove("analyse"))
         .is_some_and(|v| !matches!(v.to_ascii_lowercase().as_str(), "false" | "off" | "0"));
     let mark = r.mark();
+    if r.eat("MATERIALIZED VIEW") {
+        return Ok(Statement::ExplainView(r.name()?));
+    }
     let statement = super::statement(r)?;
     match statement {
         Statement::Query(_)

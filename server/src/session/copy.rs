@@ -10,7 +10,7 @@ use highwater_planner::{OutputColumn, placeholder, plan_copy_from};
 use highwater_types::{SqlError, SqlState};
 use sqlparser::ast;
 
-use super::define::fold;
+use super::ddl::fold;
 use super::{CopyIn, Session};
 
 impl Session {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use datafusion::common::ScalarValue;
 use datafusion::execution::SessionState;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use highwater_parser::{Copy, CopyWhat, Parsed, Statement};
+use highwater_parser::{Parsed, Statement};
 use highwater_planner::catalog::{Catalog, DEFAULT_SCHEMA};
 use highwater_planner::{DeletePlan, InsertPlan, OutputColumn, PlanContext, PlanSettings, QueryPlan, UpdatePlan};
 use highwater_types::text::TextSettings;
@@ -16,11 +16,11 @@ use highwater_types::{SqlError, SqlState, SqlType};
 use sqlparser::ast;
 
 use super::functions::{LiveSettings, session_functions};
-use super::settings::{Scope, Settings};
+use super::settings::Settings;
 use super::system::SystemPart;
 use super::transaction::{Transaction, TransactionKind};
 use super::write::Written;
-use super::{CopyIn, Outcome, Startup, TransactionStatus};
+use super::{CopyIn, Outcome, Startup};
 use crate::database::{Database, World};
 use crate::system::SystemTables;
 
@@ -31,8 +31,9 @@ pub struct Session {
     pub(super) system_part: SystemPart,
     pub(super) startup: Startup,
     pub(super) settings: Settings,
-    transaction: Option<Transaction>,
-    failed: bool,
+    pub(super) transaction: Option<Transaction>,
+    /// A statement of the block has failed.
+    pub(super) failed: bool,
     notices: Vec<SqlError>,
     /// The settings as queries see them, and what they have set.
     pub(super) live: Arc<LiveSettings>,
@@ -91,15 +92,6 @@ impl Session {
             notices: Vec::new(),
             live,
         })
-    }
-
-    /// Where the session stands.
-    pub fn status(&self) -> TransactionStatus {
-        match &self.transaction {
-            _ if self.failed => TransactionStatus::Failed,
-            Some(open) if open.kind() == TransactionKind::Block => TransactionStatus::Open,
-            Some(_) | None => TransactionStatus::Idle,
-        }
     }
 
     /// Plans a statement. `declared` are the parameter types that the client gives.
@@ -173,43 +165,6 @@ impl Session {
             self.end_implicit().await?;
         }
         Ok(outcome)
-    }
-
-    /// Starts an implicit transaction, for several statements that stand or fall together.
-    pub fn begin_implicit(&mut self) {
-        self.settle_settings();
-        if self.transaction.is_none() && !self.failed {
-            self.begin(TransactionKind::Implicit, false);
-        }
-    }
-
-    /// Commits the implicit transaction, if there is one.
-    ///
-    /// # Errors
-    /// When it cannot be committed; then nothing of it is.
-    pub async fn end_implicit(&mut self) -> Result<(), SqlError> {
-        self.settle_settings();
-        match self.transaction.take() {
-            Some(open) if open.kind() == TransactionKind::Implicit => self.commit(open).await,
-            other => {
-                self.transaction = other;
-                Ok(())
-            }
-        }
-    }
-
-    /// A statement has failed: an implicit transaction is rolled back, a block can only be rolled back now.
-    pub fn fail(&mut self) {
-        // What the failed statement has set goes with it.
-        self.live.take_changes();
-        match self.transaction.take() {
-            Some(open) if open.kind() == TransactionKind::Block => {
-                self.transaction = Some(open);
-                self.failed = true;
-            }
-            Some(_) => self.settings.rollback(),
-            None => {}
-        }
     }
 
     /// Adds the rows of a finished COPY FROM STDIN, and commits unless a transaction goes on.
@@ -310,141 +265,6 @@ impl Session {
         }
     }
 
-    async fn command(&mut self, parsed: &Parsed) -> Result<Outcome, SqlError> {
-        let done = |tag: &str| Ok(Outcome::Done { tag: tag.to_string() });
-        match &parsed.statement {
-            Statement::Truncate(names) => {
-                let tables = names
-                    .iter()
-                    .map(|n| Ok(self.find(n)?.id))
-                    .collect::<Result<Vec<_>, SqlError>>()?;
-                self.truncate(&tables).await?;
-                done("TRUNCATE TABLE")
-            }
-            Statement::CreateRelation(create) => {
-                self.create_relation(create, &parsed.text).await?;
-                done(if create.source { "CREATE SOURCE" } else { "CREATE TABLE" })
-            }
-            Statement::CreateTableAs { .. } => Err(unsupported("CREATE TABLE AS", "Create the table, then INSERT.")),
-            Statement::CreateView(create) => {
-                self.create_view(create, &parsed.text).await?;
-                done(if create.materialized {
-                    "CREATE MATERIALIZED VIEW"
-                } else {
-                    "CREATE VIEW"
-                })
-            }
-            Statement::CreateIndex(create) => {
-                self.create_index(create, &parsed.text).await?;
-                done("CREATE INDEX")
-            }
-            Statement::CreateSchema { name, if_not_exists } => {
-                self.create_schema(name, *if_not_exists).await?;
-                done("CREATE SCHEMA")
-            }
-            Statement::Drop(drop) => {
-                self.drop_objects(drop).await?;
-                Ok(Outcome::Done {
-                    tag: super::define::drop_tag(drop.object),
-                })
-            }
-            Statement::AlterTable(alter) => {
-                self.alter_table(alter).await?;
-                done("ALTER TABLE")
-            }
-            Statement::Comment { object, name, comment } => {
-                self.comment_on(*object, name, comment.clone()).await?;
-                done("COMMENT")
-            }
-            Statement::Copy(copy) => self.copy(copy).await,
-            Statement::Set { name, values, local } => {
-                self.set(name, values, *local)?;
-                done("SET")
-            }
-            Statement::Reset(name) => {
-                match name {
-                    Some(name) => self.settings.reset(name)?,
-                    None => self.settings.reset_all(),
-                }
-                done("RESET")
-            }
-            Statement::Discard(what) => {
-                if self.status() == TransactionStatus::Open && what == "ALL" {
-                    let message = "DISCARD ALL cannot run inside a transaction block";
-                    return Err(SqlError::new(SqlState::ACTIVE_SQL_TRANSACTION, message));
-                }
-                if what == "ALL" {
-                    self.settings.reset_all();
-                }
-                Ok(Outcome::Done {
-                    tag: format!("DISCARD {what}"),
-                })
-            }
-            Statement::Nothing(tag) => done(tag),
-            // Planned, shown, or the front end's own.
-            Statement::Query(_)
-            | Statement::Insert(_)
-            | Statement::Update(_)
-            | Statement::Delete(_)
-            | Statement::Explain { .. }
-            | Statement::ShowSetting(_)
-            | Statement::ShowObjects { .. }
-            | Statement::ShowCreate(_)
-            | Statement::Describe(_)
-            | Statement::Begin { .. }
-            | Statement::Commit
-            | Statement::Rollback
-            | Statement::Savepoint(_)
-            | Statement::Release(_)
-            | Statement::RollbackTo(_)
-            | Statement::Prepare { .. }
-            | Statement::Execute { .. }
-            | Statement::Deallocate(_)
-            | Statement::DeclareCursor { .. }
-            | Statement::Fetch { .. }
-            | Statement::CloseCursor(_)
-            | Statement::Listen(_)
-            | Statement::Unlisten(_)
-            | Statement::Notify { .. } => Err(SqlError::new(
-                SqlState::INTERNAL_ERROR,
-                "the statement came to the wrong place",
-            )),
-        }
-    }
-
-    async fn copy(&mut self, copy: &Copy) -> Result<Outcome, SqlError> {
-        if copy.from {
-            return self.copy_from(copy).await.map(Outcome::CopyIn);
-        }
-        let query = match &copy.what {
-            CopyWhat::Query(query) => query.as_ref().clone(),
-            CopyWhat::Table(name, columns) => super::copy::select_of(name, columns)?,
-        };
-        let plan = highwater_planner::plan_query(&self.plan_context(), &query, &[])?;
-        let stream = self.stream(&plan.plan, &Vec::new()).await?;
-        Ok(Outcome::CopyOut {
-            columns: Arc::from(plan.columns),
-            stream,
-            format: copy.format.clone(),
-        })
-    }
-
-    fn set(&mut self, name: &str, values: &[String], local: bool) -> Result<(), SqlError> {
-        if local && self.status() != TransactionStatus::Open {
-            self.warn(
-                SqlState::NO_ACTIVE_SQL_TRANSACTION,
-                "SET LOCAL can only be used in transaction blocks",
-            );
-        }
-        if name == "transaction" {
-            let read_only = values.iter().any(|mode| mode.eq_ignore_ascii_case("read only"));
-            self.transaction().set_read_only(read_only);
-            return Ok(());
-        }
-        self.settings
-            .set(name, values, if local { Scope::Local } else { Scope::Session })
-    }
-
     /// The plan for the catalog as it is now.
     fn current(&mut self, prepared: &Arc<Prepared>) -> Result<Arc<Prepared>, SqlError> {
         let world = self.world();
@@ -469,139 +289,6 @@ impl Session {
             ));
         }
         Ok(again)
-    }
-
-    /// BEGIN, COMMIT and their kin; `None` for any other statement.
-    async fn transaction_command(&mut self, statement: &Statement) -> Result<Option<Outcome>, SqlError> {
-        let tag = match statement {
-            Statement::Begin { start, modes } => {
-                self.begin_block(modes);
-                if *start { "START TRANSACTION" } else { "BEGIN" }
-            }
-            Statement::Commit => self.commit_block().await?,
-            Statement::Rollback => {
-                if self
-                    .transaction
-                    .as_ref()
-                    .is_none_or(|t| t.kind() == TransactionKind::Implicit)
-                {
-                    self.warn(
-                        SqlState::NO_ACTIVE_SQL_TRANSACTION,
-                        "there is no transaction in progress",
-                    );
-                }
-                self.roll_back();
-                "ROLLBACK"
-            }
-            Statement::Savepoint(name) => {
-                self.block("SAVEPOINT")?.savepoint(name.clone());
-                self.settings.savepoint(name);
-                "SAVEPOINT"
-            }
-            Statement::Release(name) => {
-                self.block("RELEASE SAVEPOINT")?.release(name)?;
-                self.settings.release(name);
-                "RELEASE"
-            }
-            Statement::RollbackTo(name) => {
-                self.block("ROLLBACK TO SAVEPOINT")?.roll_back_to(name)?;
-                self.settings.rollback_to(name);
-                self.failed = false;
-                "ROLLBACK"
-            }
-            _ => return Ok(None),
-        };
-        Ok(Some(Outcome::Done { tag: tag.to_string() }))
-    }
-
-    fn begin_block(&mut self, modes: &[String]) {
-        let read_only = modes.iter().any(|mode| mode == "READ ONLY")
-            || (self.settings.is_on("default_transaction_read_only") && !modes.iter().any(|m| m == "READ WRITE"));
-        match &mut self.transaction {
-            Some(open) if open.kind() == TransactionKind::Block => {
-                self.warn(
-                    SqlState::ACTIVE_SQL_TRANSACTION,
-                    "there is already a transaction in progress",
-                );
-            }
-            Some(implicit) => implicit.make_block(read_only),
-            None => self.begin(TransactionKind::Block, read_only),
-        }
-    }
-
-    async fn commit_block(&mut self) -> Result<&'static str, SqlError> {
-        if self.failed {
-            self.roll_back();
-            return Ok("ROLLBACK");
-        }
-        match self.transaction.take() {
-            Some(open) => {
-                if open.kind() == TransactionKind::Implicit {
-                    self.warn(
-                        SqlState::NO_ACTIVE_SQL_TRANSACTION,
-                        "there is no transaction in progress",
-                    );
-                }
-                self.commit(open).await?;
-            }
-            None => self.warn(
-                SqlState::NO_ACTIVE_SQL_TRANSACTION,
-                "there is no transaction in progress",
-            ),
-        }
-        Ok("COMMIT")
-    }
-
-    async fn commit(&mut self, transaction: Transaction) -> Result<(), SqlError> {
-        let result = transaction.commit().await;
-        match &result {
-            Ok(()) => self.settings.commit(),
-            Err(_) => self.settings.rollback(),
-        }
-        result
-    }
-
-    fn roll_back(&mut self) {
-        if self.transaction.take().is_some() {
-            self.settings.rollback();
-        }
-        self.failed = false;
-    }
-
-    fn begin(&mut self, kind: TransactionKind, read_only: bool) {
-        self.settings.begin();
-        self.transaction = Some(Transaction::new(Arc::clone(&self.database), kind, read_only));
-    }
-
-    /// The open transaction. Statements run in one, always; what runs between statements reads in one of its own.
-    pub(super) fn transaction(&mut self) -> &mut Transaction {
-        let database = &self.database;
-        self.transaction
-            .get_or_insert_with(|| Transaction::new(Arc::clone(database), TransactionKind::Implicit, false))
-    }
-
-    fn block(&mut self, command: &str) -> Result<&mut Transaction, SqlError> {
-        match &mut self.transaction {
-            Some(open) if open.kind() == TransactionKind::Block => Ok(open),
-            Some(_) | None => Err(SqlError::new(
-                SqlState::NO_ACTIVE_SQL_TRANSACTION,
-                format!("{command} can only be used in transaction blocks"),
-            )),
-        }
-    }
-
-    fn check_not_failed(&self, statement: &Statement) -> Result<(), SqlError> {
-        let ends_it = matches!(
-            statement,
-            Statement::Commit | Statement::Rollback | Statement::RollbackTo(_)
-        );
-        if self.failed && !ends_it {
-            return Err(SqlError::new(
-                SqlState::IN_FAILED_SQL_TRANSACTION,
-                "current transaction is aborted, commands ignored until end of transaction block",
-            ));
-        }
-        Ok(())
     }
 
     /// What exists now.
@@ -630,7 +317,7 @@ impl Session {
             .push(SqlError::new(SqlState::SUCCESSFUL_COMPLETION, message));
     }
 
-    fn warn(&mut self, state: SqlState, message: &str) {
+    pub(super) fn warn(&mut self, state: SqlState, message: &str) {
         self.notices.push(SqlError::new(state, message));
     }
 }

@@ -7,9 +7,12 @@
 //! types of PREPARE and the arguments of EXECUTE, whose syntax the front end does not look into. Statements that concern the connection alone (cursors,
 //! PREPARE and EXECUTE, LISTEN and NOTIFY) never come here; DISCARD comes for the settings' part of it.
 
+mod block;
+mod command;
 mod copy;
-mod define;
+mod ddl;
 mod execute;
+mod explain;
 mod functions;
 mod read;
 pub mod settings;

@@ -1,16 +1,18 @@
-//! Statements that answer rows without a query: SHOW, DESCRIBE, EXPLAIN.
+//! Statements that answer rows without a query: SHOW and DESCRIBE here, EXPLAIN in `explain.rs`.
 
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::compute::like;
 use arrow::datatypes::Schema;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use highwater_executor::ExecError;
-use highwater_parser::{CreateView, ObjectKind, Statement};
+use highwater_parser::{ObjectKind, Statement};
 use highwater_planner::OutputColumn;
-use highwater_planner::catalog::{EmitMode, Relation, RelationKind};
+use highwater_planner::catalog::Relation;
 use highwater_types::{SqlError, SqlType};
 
+use super::ddl::{fold, is_kind};
 use super::execute::unsupported;
 use super::{Outcome, Session};
 
@@ -22,8 +24,8 @@ impl Session {
             Statement::ShowSetting(name) => return Ok(Some(vec![text_column(&self.settings.show(name)?.0)])),
             Statement::ShowObjects { .. } => vec!["schema", "name"],
             Statement::ShowCreate(_) => vec!["name", "definition"],
-            Statement::Describe(_) => vec!["column", "type", "nullable", "default"],
-            Statement::Explain { .. } => vec!["QUERY PLAN"],
+            Statement::Describe(_) => vec!["column", "type", "nullable", "default", "key", "extra"],
+            Statement::Explain { .. } | Statement::ExplainView(_) => vec!["QUERY PLAN"],
             _ => return Ok(None),
         };
         Ok(Some(names.into_iter().map(text_column).collect()))
@@ -46,41 +48,41 @@ impl Session {
             }
             Statement::ShowSetting(name) => ("SHOW", vec![vec![self.settings.show(name)?.1]]),
             Statement::ShowObjects { object, schema, like } => {
-                if like.is_some() {
-                    return Err(unsupported(
-                        "SHOW ... LIKE",
-                        "Filter the rows of information_schema.tables.",
-                    ));
-                }
-                ("SHOW", self.objects(*object, schema.as_ref().map(super::define::fold)))
+                let rows = self.objects(*object, schema.as_ref().map(fold));
+                ("SHOW", named_like(rows, like.as_deref())?)
             }
             Statement::ShowCreate(name) => {
                 let relation = self.find(name)?;
                 ("SHOW", vec![vec![relation.display_name(), relation.definition.clone()]])
             }
             Statement::Describe(name) => ("SHOW", described(self.find(name)?.as_ref())),
-            Statement::Explain { analyze, statement, .. } => {
-                if *analyze {
-                    return Err(unsupported("EXPLAIN ANALYZE", "Use EXPLAIN."));
-                }
-                (
-                    "EXPLAIN",
-                    self.explain(statement)?.into_iter().map(|line| vec![line]).collect(),
-                )
+            Statement::Explain { analyze: true, .. } => {
+                return Err(unsupported("EXPLAIN ANALYZE", "Use EXPLAIN."));
             }
+            Statement::Explain { statement, .. } => ("EXPLAIN", one_column(self.explain(statement)?)),
+            Statement::ExplainView(name) => ("EXPLAIN", one_column(self.explain_existing_view(name)?)),
             _ => ("SHOW", Vec::new()),
         };
         text_rows(columns, rows, tag)
     }
 
+    /// Schema and name of all objects of a kind.
     fn objects(&self, kind: ObjectKind, schema: Option<String>) -> Vec<Vec<String>> {
         let world = self.world();
-        if kind == ObjectKind::Schema {
-            return world
-                .catalog
-                .schemas()
-                .map(|s| vec![s.name.clone(), s.name.clone()])
-                .collect();
+        match kind {
+            ObjectKind::Schema => {
+                let schemas = world.catalog.schemas();
+                return schemas.map(|s| vec![s.name.clone(), s.name.clone()]).collect();
+            }
+            ObjectKind::Database => return vec![vec![String::new(), self.database.name().to_string()]],
+            ObjectKind::Table
+            | ObjectKind::Source
+            | ObjectKind::Sink
+            | ObjectKind::View
+            | ObjectKind::MaterializedView
+            | ObjectKind::Index
+            | ObjectKind::Column
+            | ObjectKind::Function => {}
         }
         world
             .catalog
@@ -89,74 +91,68 @@ impl Session {
             .map(|r| vec![r.schema.clone(), r.name.clone()])
             .collect()
     }
-
-    fn explain(&mut self, statement: &Statement) -> Result<Vec<String>, SqlError> {
-        let context = self.plan_context();
-        let plan = match statement {
-            Statement::Query(query) => highwater_planner::plan_query(&context, query, &[])?.plan,
-            Statement::Insert(insert) => highwater_planner::plan_insert(&context, insert, &[])?.source.plan,
-            Statement::Update(update) => highwater_planner::plan_update(&context, update, &[])?.source.plan,
-            Statement::Delete(delete) => highwater_planner::plan_delete(&context, delete, &[])?.source.plan,
-            Statement::CreateView(create) if create.materialized => return self.explain_view(create),
-            _ => {
-                return Err(unsupported(
-                    "EXPLAIN of this statement",
-                    "Explain a query or a materialized view.",
-                ));
-            }
-        };
-        Ok(plan.display_indent().to_string().lines().map(str::to_string).collect())
-    }
-
-    fn explain_view(&mut self, create: &CreateView) -> Result<Vec<String>, SqlError> {
-        let context = self.plan_context();
-        let names: Vec<String> = create.columns.iter().map(super::define::fold).collect();
-        let emit = if create.emit_on_window_close {
-            EmitMode::OnWindowClose
-        } else {
-            EmitMode::Changes
-        };
-        let plan = highwater_planner::plan_view(&context, &create.query, &names, emit)?;
-        let mut lines = vec!["Logical plan".to_string()];
-        lines.extend(
-            plan.logical
-                .display_indent()
-                .to_string()
-                .lines()
-                .map(|line| format!("  {line}")),
-        );
-        lines.push("Stream plan".to_string());
-        let stream = highwater_planner::stream::explain_stream(&plan.stream, &context.catalog);
-        lines.extend(stream.into_iter().map(|line| format!("  {line}")));
-        Ok(lines)
-    }
 }
 
-fn is_kind(relation: &Relation, kind: ObjectKind) -> bool {
-    matches!(
-        (kind, &relation.kind),
-        (ObjectKind::Table, RelationKind::Table { .. })
-            | (ObjectKind::Source, RelationKind::Source(_))
-            | (ObjectKind::View, RelationKind::View { .. })
-            | (ObjectKind::MaterializedView, RelationKind::MaterializedView { .. })
-            | (ObjectKind::Index, RelationKind::Index { .. })
-    )
+/// The rows whose name is LIKE a pattern.
+fn named_like(rows: Vec<Vec<String>>, pattern: Option<&str>) -> Result<Vec<Vec<String>>, SqlError> {
+    let Some(pattern) = pattern else { return Ok(rows) };
+    let names: StringArray = rows.iter().map(|row| row.last()).collect();
+    let fits = like(&names, &StringArray::new_scalar(pattern)).map_err(ExecError::from)?;
+    let fitting = rows.into_iter().zip(&fits).filter(|(_, fits)| *fits == Some(true));
+    Ok(fitting.map(|(row, _)| row).collect())
+}
+
+fn one_column(lines: Vec<String>) -> Vec<Vec<String>> {
+    lines.into_iter().map(|line| vec![line]).collect()
 }
 
 fn described(relation: &Relation) -> Vec<Vec<String>> {
     let word = |yes: bool| if yes { "yes" } else { "no" }.to_string();
-    relation
-        .columns
-        .iter()
-        .map(|c| {
+    let columns = relation.columns.iter().enumerate();
+    columns
+        .map(|(at, c)| {
             vec![
                 c.name.clone(),
                 c.sql_type.to_string(),
                 word(!c.not_null),
                 c.default.clone().unwrap_or_default(),
+                key_part(relation, at),
+                extra(relation, at),
             ]
         })
         .collect()
+}
+
+/// A column's part in the key: `primary` for a table's, `unique` for one that a view's rows are known to have, with
+/// its place in a key of several columns.
+fn key_part(relation: &Relation, column: usize) -> String {
+    let Some(key) = &relation.key else {
+        return String::new();
+    };
+    let Some(place) = key.iter().position(|k| *k == column) else {
+        return String::new();
+    };
+    let word = if is_kind(relation, ObjectKind::Table) {
+        "primary"
+    } else {
+        "unique"
+    };
+    match key.len() {
+        1 => word.to_string(),
+        count => format!("{word} {} of {count}", place + 1),
+    }
+}
+
+/// What else there is to a column.
+fn extra(relation: &Relation, column: usize) -> String {
+    let mut parts = Vec::new();
+    if let Some(expression) = &relation.columns[column].generated {
+        parts.push(format!("generated as ({expression})"));
+    }
+    if let Some(watermark) = relation.watermark.as_ref().filter(|w| w.column == column) {
+        parts.push(format!("watermark as {}", watermark.expression));
+    }
+    parts.join(", ")
 }
 
 fn text_column(name: &str) -> OutputColumn {

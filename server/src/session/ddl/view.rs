@@ -1,0 +1,151 @@
+//! CREATE VIEW and CREATE MATERIALIZED VIEW.
+
+use std::sync::Arc;
+
+use highwater_parser::CreateView;
+use highwater_planner::catalog::{EmitMode, Relation, RelationKind};
+use highwater_planner::{plan_inline_view, plan_view};
+use highwater_types::{SqlError, SqlState};
+
+use super::drop::{dependents_error, with_dependents};
+use super::name::fold;
+use crate::database::NewRelation;
+use crate::session::Session;
+
+impl Session {
+    pub(in crate::session) async fn create_view(&mut self, create: &CreateView, text: &str) -> Result<(), SqlError> {
+        let database = Arc::clone(&self.database);
+        let _ddl = database.ddl.lock().await;
+        let (schema, name) = self.target(&create.name)?;
+        let replaced = if create.or_replace {
+            self.world().catalog.find(&schema, &name).cloned()
+        } else {
+            None
+        };
+        if replaced.is_none() && self.exists_already(&schema, &name, create.if_not_exists)? {
+            return Ok(());
+        }
+        let (relation, new) = self.plan_new_view(create, schema, name, text)?;
+        match replaced {
+            None => self.database.create(new, Vec::new()).await,
+            Some(old) => self.replace_view(&old, relation, create).await,
+        }
+    }
+
+    fn plan_new_view(
+        &mut self,
+        create: &CreateView,
+        schema: String,
+        name: String,
+        text: &str,
+    ) -> Result<(Arc<Relation>, NewRelation), SqlError> {
+        let context = self.plan_context();
+        let names: Vec<String> = create.columns.iter().map(fold).collect();
+        let query = create.query_text.clone();
+        let id = self.database.next_id();
+        let relation = Relation {
+            id,
+            schema,
+            name,
+            kind: RelationKind::View { query: query.clone() },
+            columns: Vec::new(),
+            key: None,
+            watermark: None,
+            append_only: false,
+            depends_on: Vec::new(),
+            definition: text.to_string(),
+            comment: None,
+        };
+        if !create.materialized {
+            if create.emit_on_window_close {
+                return Err(
+                    SqlError::new(SqlState::SYNTAX_ERROR, "EMIT ON WINDOW CLOSE needs a materialized view")
+                        .with_hint("Write CREATE MATERIALIZED VIEW."),
+                );
+            }
+            let (columns, depends_on) = plan_inline_view(&context, &create.query, &names)?;
+            let relation = Arc::new(Relation {
+                columns,
+                depends_on,
+                ..relation
+            });
+            return Ok((Arc::clone(&relation), NewRelation::Inline { relation }));
+        }
+        refuse_options(create)?;
+        let emit = if create.emit_on_window_close {
+            EmitMode::OnWindowClose
+        } else {
+            EmitMode::Changes
+        };
+        let plan = plan_view(&context, &create.query, &names, emit)?;
+        plan.notices.iter().for_each(|notice| self.notice(notice));
+        let relation = Arc::new(Relation {
+            kind: RelationKind::MaterializedView { query, emit },
+            columns: plan.columns.clone(),
+            key: plan.key.clone(),
+            append_only: plan.append_only,
+            depends_on: plan.depends_on.clone(),
+            ..relation
+        });
+        Ok((
+            Arc::clone(&relation),
+            NewRelation::View {
+                relation,
+                plan: Arc::new(plan),
+            },
+        ))
+    }
+
+    /// OR REPLACE of an inline view that nothing else must notice: same columns, perhaps more at the end.
+    async fn replace_view(&mut self, old: &Relation, new: Arc<Relation>, create: &CreateView) -> Result<(), SqlError> {
+        if !matches!(old.kind, RelationKind::View { .. }) && !create.materialized {
+            let message = format!("\"{}\" is not a view", old.display_name());
+            return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message));
+        }
+        if create.materialized {
+            return Err(SqlError::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                "CREATE OR REPLACE MATERIALIZED VIEW is not supported yet",
+            )
+            .with_hint("Drop the view and create it again."));
+        }
+        let same = old
+            .columns
+            .iter()
+            .zip(&new.columns)
+            .all(|(a, b)| a.name == b.name && a.sql_type == b.sql_type);
+        if !same || new.columns.len() < old.columns.len() {
+            return Err(SqlError::new(
+                SqlState::INVALID_TABLE_DEFINITION,
+                "cannot drop or change columns of a view",
+            ));
+        }
+        let catalog = Arc::clone(&self.world().catalog);
+        if with_dependents(&catalog, &[old.id])
+            .iter()
+            .any(|id| new.depends_on.contains(id))
+        {
+            let message = format!("view \"{}\" would read itself", old.display_name());
+            return Err(SqlError::new(SqlState("42P17"), message));
+        }
+        if self.world().catalog.dependents(old.id).any(|d| d.is_stored()) {
+            return Err(dependents_error(old, &self.world().catalog));
+        }
+        let replaced = Relation {
+            id: old.id,
+            ..new.as_ref().clone()
+        };
+        self.database.publish(self.world().catalog.with_relation(replaced))
+    }
+}
+
+fn refuse_options(create: &CreateView) -> Result<(), SqlError> {
+    match create.options.keys().next() {
+        None => Ok(()),
+        Some(option) => Err(SqlError::new(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            format!("option \"{option}\" of a materialized view is not supported yet"),
+        )
+        .with_hint("Leave out WITH (...).")),
+    }
+}
