@@ -10,6 +10,10 @@ use super::{Outcome, Session, TransactionStatus};
 
 impl Session {
     pub(super) async fn command(&mut self, parsed: &Parsed) -> Result<Outcome, SqlError> {
+        if let Some(words) = ddl_words(&parsed.statement) {
+            self.transaction().check_writable(words)?;
+            return self.define(parsed, words).await;
+        }
         let done = |tag: &str| Ok(Outcome::Done { tag: tag.to_string() });
         match &parsed.statement {
             Statement::Truncate(names) => {
@@ -19,48 +23,6 @@ impl Session {
                     .collect::<Result<Vec<_>, SqlError>>()?;
                 self.truncate(&tables).await?;
                 done("TRUNCATE TABLE")
-            }
-            Statement::CreateRelation(create) => {
-                self.create_relation(create, &parsed.text).await?;
-                done(if create.source { "CREATE SOURCE" } else { "CREATE TABLE" })
-            }
-            Statement::CreateTableAs {
-                name,
-                if_not_exists,
-                query,
-            } => match self.create_table_as(name, *if_not_exists, query).await? {
-                Some(rows) => done(&format!("SELECT {rows}")),
-                None => done("CREATE TABLE AS"),
-            },
-            Statement::CreateView(create) => {
-                self.create_view(create, &parsed.text).await?;
-                done(if create.materialized {
-                    "CREATE MATERIALIZED VIEW"
-                } else {
-                    "CREATE VIEW"
-                })
-            }
-            Statement::CreateIndex(create) => {
-                self.create_index(create, &parsed.text).await?;
-                done("CREATE INDEX")
-            }
-            Statement::CreateSchema { name, if_not_exists } => {
-                self.create_schema(name, *if_not_exists).await?;
-                done("CREATE SCHEMA")
-            }
-            Statement::Drop(drop) => {
-                self.drop_objects(drop).await?;
-                Ok(Outcome::Done {
-                    tag: super::ddl::drop_tag(drop.object),
-                })
-            }
-            Statement::AlterTable(alter) => {
-                self.alter_table(alter).await?;
-                done("ALTER TABLE")
-            }
-            Statement::Comment { object, name, comment } => {
-                self.comment_on(*object, name, comment.clone()).await?;
-                done("COMMENT")
             }
             Statement::Copy(copy) => self.copy(copy).await,
             Statement::Set { name, values, local } => {
@@ -75,48 +37,43 @@ impl Session {
                 done("RESET")
             }
             Statement::Discard(what) => {
-                if self.status() == TransactionStatus::Open && what == "ALL" {
-                    let message = "DISCARD ALL cannot run inside a transaction block";
-                    return Err(SqlError::new(SqlState::ACTIVE_SQL_TRANSACTION, message));
-                }
+                // The rest of it, and where it may stand, is the connection's.
                 if what == "ALL" {
                     self.settings.reset_all();
                 }
-                Ok(Outcome::Done {
-                    tag: format!("DISCARD {what}"),
-                })
+                done(&format!("DISCARD {what}"))
             }
             Statement::Nothing(tag) => done(tag),
-            // Planned, shown, or the front end's own.
-            Statement::Query(_)
-            | Statement::Insert(_)
-            | Statement::Update(_)
-            | Statement::Delete(_)
-            | Statement::Explain { .. }
-            | Statement::ExplainView(_)
-            | Statement::ShowSetting(_)
-            | Statement::ShowObjects { .. }
-            | Statement::ShowCreate(_)
-            | Statement::Describe(_)
-            | Statement::Begin { .. }
-            | Statement::Commit
-            | Statement::Rollback
-            | Statement::Savepoint(_)
-            | Statement::Release(_)
-            | Statement::RollbackTo(_)
-            | Statement::Prepare { .. }
-            | Statement::Execute { .. }
-            | Statement::Deallocate(_)
-            | Statement::DeclareCursor { .. }
-            | Statement::Fetch { .. }
-            | Statement::CloseCursor(_)
-            | Statement::Listen(_)
-            | Statement::Unlisten(_)
-            | Statement::Notify { .. } => Err(SqlError::new(
-                SqlState::INTERNAL_ERROR,
-                "the statement came to the wrong place",
-            )),
+            _ => Err(wrong_place()),
         }
+    }
+
+    /// DDL; `words` are its command tag.
+    async fn define(&mut self, parsed: &Parsed, words: &str) -> Result<Outcome, SqlError> {
+        let mut tag = words.to_string();
+        match &parsed.statement {
+            Statement::CreateRelation(create) => self.create_relation(create, &parsed.text).await?,
+            Statement::CreateTableAs {
+                name,
+                if_not_exists,
+                query,
+            } => {
+                if let Some(rows) = self.create_table_as(name, *if_not_exists, query).await? {
+                    tag = format!("SELECT {rows}");
+                }
+            }
+            Statement::CreateView(create) => self.create_view(create, &parsed.text).await?,
+            Statement::CreateIndex(create) => self.create_index(create, &parsed.text).await?,
+            Statement::CreateSchema { name, if_not_exists } => self.create_schema(name, *if_not_exists).await?,
+            Statement::Drop(drop) => {
+                self.drop_objects(drop).await?;
+                tag = super::ddl::drop_tag(drop.object);
+            }
+            Statement::AlterTable(alter) => self.alter_table(alter).await?,
+            Statement::Comment { object, name, comment } => self.comment_on(*object, name, comment.clone()).await?,
+            _ => return Err(wrong_place()),
+        }
+        Ok(Outcome::Done { tag })
     }
 
     async fn copy(&mut self, copy: &Copy) -> Result<Outcome, SqlError> {
@@ -150,5 +107,27 @@ impl Session {
         }
         self.settings
             .set(name, values, if local { Scope::Local } else { Scope::Session })
+    }
+}
+
+/// Statements that are planned, shown, or the front end's own never come here.
+fn wrong_place() -> SqlError {
+    SqlError::new(SqlState::INTERNAL_ERROR, "the statement came to the wrong place")
+}
+
+/// The words for a statement that changes which objects there are: a read-only transaction takes none.
+fn ddl_words(statement: &Statement) -> Option<&'static str> {
+    match statement {
+        Statement::CreateRelation(create) if create.source => Some("CREATE SOURCE"),
+        Statement::CreateRelation(_) => Some("CREATE TABLE"),
+        Statement::CreateTableAs { .. } => Some("CREATE TABLE AS"),
+        Statement::CreateView(create) if create.materialized => Some("CREATE MATERIALIZED VIEW"),
+        Statement::CreateView(_) => Some("CREATE VIEW"),
+        Statement::CreateIndex(_) => Some("CREATE INDEX"),
+        Statement::CreateSchema { .. } => Some("CREATE SCHEMA"),
+        Statement::Drop(_) => Some("DROP"),
+        Statement::AlterTable(_) => Some("ALTER TABLE"),
+        Statement::Comment { .. } => Some("COMMENT"),
+        _ => None,
     }
 }

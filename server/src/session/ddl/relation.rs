@@ -22,7 +22,6 @@ impl Session {
     ) -> Result<Option<usize>, SqlError> {
         let database = Arc::clone(&self.database);
         let _ddl = database.ddl.lock().await;
-        self.transaction().check_writable("CREATE TABLE AS")?;
         let (schema, name) = self.target(name)?;
         if self.exists_already(&schema, &name, if_not_exists)? {
             return Ok(None);
