@@ -15,7 +15,16 @@ use highwater_sqllogictest::{
 use sqllogictest::harness::{Arguments, Failed, Trial, run};
 
 /// The suites that PostgreSQL answers too.
-const SHARED_WITH_POSTGRES: [&str; 7] = ["aggregate", "join", "pg_compat", "select", "top_n", "types", "union"];
+const SHARED_WITH_POSTGRES: [&str; 8] = [
+    "aggregate",
+    "join",
+    "pg_compat",
+    "select",
+    "subquery",
+    "top_n",
+    "types",
+    "union",
+];
 
 /// How the queries of each suite ran in view-first mode.
 type Tally = Arc<Mutex<BTreeMap<String, Viewed>>>;
