@@ -121,7 +121,7 @@ pub(in crate::session) fn fold(ident: &ast::Ident) -> String {
     }
 }
 
-fn fold_part(part: &ast::ObjectNamePart) -> String {
+pub(super) fn fold_part(part: &ast::ObjectNamePart) -> String {
     match part.as_ident() {
         Some(ident) => fold(ident),
         None => part.to_string(),

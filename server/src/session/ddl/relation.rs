@@ -9,6 +9,7 @@ use highwater_types::{SqlError, SqlState};
 use sqlparser::ast;
 
 use super::index::primary_key_index;
+use super::name::fold_part;
 use crate::database::NewRelation;
 use crate::session::Session;
 
@@ -67,7 +68,7 @@ impl Session {
             return Ok(());
         }
         let context = self.plan_context();
-        let create = &with_default_columns(create)?;
+        let create = &with_default_columns(create).await?;
         let mut relation = table_from_ddl(&context, create, self.database.next_id())?;
         relation.definition = text.to_string();
         let relation = Arc::new(relation);
@@ -93,23 +94,36 @@ fn definition_of(table: &Relation) -> String {
     format!("CREATE TABLE {} ({})", table.display_name(), columns.join(", "))
 }
 
-/// A source that declares no columns has those that its connector brings, if the connector knows them.
-fn with_default_columns(create: &CreateRelation) -> Result<CreateRelation, SqlError> {
+/// A source that declares no columns, or only such as are computed, has those that its connector brings. Files are
+/// looked at for that, without keeping others waiting.
+async fn with_default_columns(create: &CreateRelation) -> Result<CreateRelation, SqlError> {
     let mut filled = create.clone();
-    let connector = create.options.get("connector").map(String::as_str).unwrap_or_default();
-    if !create.columns.is_empty() || connector.is_empty() {
+    let connector = create.options.get("connector").cloned().unwrap_or_default();
+    if !create.source {
         return Ok(filled);
     }
-    let mut options = create.options.clone();
+    let source = create.name.0.last().map(fold_part).unwrap_or_default();
+    highwater_connectors::add_implied_options(&connector, &source, &mut filled.options);
+    if create.columns.iter().any(|column| column.generated.is_none()) {
+        return Ok(filled);
+    }
+    let mut options = filled.options.clone();
     options.remove("connector");
-    for (name, sql_type) in highwater_connectors::default_columns(connector, &options).unwrap_or_default() {
-        filled.columns.push(ColumnDef {
-            name: ast::Ident::new(name),
+    if !create.encode.is_empty() {
+        options.insert("format".to_string(), create.encode.clone());
+    }
+    let known = tokio::task::spawn_blocking(move || highwater_connectors::default_columns(&connector, &options)).await;
+    let known = known.map_err(|error| SqlError::new(SqlState::INTERNAL_ERROR, error.to_string()))??;
+    let mut columns = Vec::new();
+    for (name, sql_type) in known.unwrap_or_default() {
+        columns.push(ColumnDef {
+            name: ast::Ident::with_quote('"', name),
             data_type: highwater_parser::parse_data_type(&sql_type.to_string())?,
             not_null: false,
             default: None,
             generated: None,
         });
     }
+    filled.columns.splice(0..0, columns);
     Ok(filled)
 }
