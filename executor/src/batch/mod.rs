@@ -3,6 +3,7 @@
 //! Plans name what they scan by [`ScanTarget`]; [`Snapshot`] says what rows that is. So one plan can be kept and
 //! run at any epoch.
 
+mod direct;
 mod provider;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use highwater_planner::{RelationSource, ScanTarget};
 use highwater_types::SqlError;
 
+pub use self::direct::DirectPlan;
 pub use self::provider::CollectionProvider;
 use self::window::ExtensionNodes;
 use crate::sql_error;

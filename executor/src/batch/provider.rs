@@ -38,23 +38,37 @@ impl CollectionProvider {
         }
     }
 
+    /// At least the rows with this key, found by the index; `None` when it is no key to look up by.
+    ///
+    /// # Errors
+    /// When the rows cannot be read.
+    pub fn rows_of_key(
+        &self,
+        key: &[ArrayRef],
+        projection: Option<&[usize]>,
+    ) -> Result<Option<Vec<RecordBatch>>, SqlError> {
+        let Some(found) = self.collection.lookup(self.epoch, key)? else {
+            return Ok(None);
+        };
+        let rows = match &self.changes {
+            None => vec![found],
+            Some(changes) => with_changes(vec![found], changes)?,
+        };
+        Ok(Some(project(rows, projection)?))
+    }
+
     /// At least the rows that pass the filters.
-    fn batches(&self, projection: Option<&Vec<usize>>, filters: &[Expr]) -> Result<Vec<RecordBatch>, SqlError> {
-        let found = match self.wanted_keys(filters) {
-            Some(keys) => self.collection.lookup(self.epoch, &keys)?,
-            None => None,
-        };
-        let rows = match (found, &self.changes) {
-            (None, None) => return self.collection.scan(self.epoch, projection.map(Vec::as_slice)),
-            (Some(rows), None) => vec![rows],
-            (None, Some(changes)) => with_changes(self.collection.scan(self.epoch, None)?, changes)?,
-            (Some(rows), Some(changes)) => with_changes(vec![rows], changes)?,
-        };
-        match projection {
-            None => Ok(rows),
-            Some(columns) => {
-                let picked = rows.iter().map(|batch| batch.project(columns));
-                Ok(picked.collect::<Result<_, _>>().map_err(ExecError::from)?)
+    fn batches(&self, projection: Option<&[usize]>, filters: &[Expr]) -> Result<Vec<RecordBatch>, SqlError> {
+        if let Some(key) = self.wanted_keys(filters)
+            && let Some(rows) = self.rows_of_key(&key, projection)?
+        {
+            return Ok(rows);
+        }
+        match &self.changes {
+            None => self.collection.scan(self.epoch, projection),
+            Some(changes) => {
+                let rows = with_changes(self.collection.scan(self.epoch, None)?, changes)?;
+                Ok(project(rows, projection)?)
             }
         }
     }
@@ -87,6 +101,16 @@ fn equalities(filter: &Expr) -> Vec<(&str, &ScalarValue)> {
 
 fn is_value_of(value: &ScalarValue, column_type: &DataType) -> bool {
     !value.is_null() && value.data_type() == *column_type
+}
+
+fn project(rows: Vec<RecordBatch>, projection: Option<&[usize]>) -> Result<Vec<RecordBatch>, ExecError> {
+    match projection {
+        None => Ok(rows),
+        Some(columns) => Ok(rows
+            .iter()
+            .map(|batch| batch.project(columns))
+            .collect::<Result<_, _>>()?),
+    }
 }
 
 /// The rows with changes applied. A row that is retracted but not there is one that was not asked for.
@@ -149,7 +173,7 @@ impl TableProvider for CollectionProvider {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
         let batches = self
-            .batches(projection, filters)
+            .batches(projection.map(Vec::as_slice), filters)
             .map_err(|error| DataFusionError::External(Box::new(error)))?;
         let schema = match projection {
             Some(columns) => Arc::new(self.schema().project(columns)?),

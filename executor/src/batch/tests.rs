@@ -130,3 +130,101 @@ fn a_window_table_can_be_read_at_once() {
         "+1 1970-01-01T00:00:00 1, +1 10 2, +1 20 2, +1 30 1"
     );
 }
+
+/// What the short cut answers, and what the plan does.
+fn both_ways(plan: LogicalPlanBuilder, params: &[ScalarValue], from: &OneTable) -> (Option<String>, String) {
+    let state = session_state("UTC");
+    let plan = state.optimize(&plan.build().expect("a plan")).expect("optimises");
+    let types: Vec<DataType> = params.iter().map(ScalarValue::data_type).collect();
+    let direct = DirectPlan::of(&plan, &types, |_| from.rows.key().map(<[usize]>::to_vec), &state);
+    let rows = direct.and_then(|direct| {
+        let provider = |_| {
+            Ok(CollectionProvider::new(
+                Arc::clone(&from.rows),
+                Epoch(from.epoch),
+                from.changes.clone(),
+            ))
+        };
+        direct.run(params, provider).expect("reads")
+    });
+    let text = rows.map(|rows| format_delta(&Delta::insert(rows)));
+    let values = (!params.is_empty()).then(|| ParamValues::from(params.to_vec()));
+    let by_plan = answer(LogicalPlanBuilder::from(plan), values, from);
+    (text.map(|t| t.replace("1970-01-01T00:00:00.0000", "")), by_plan)
+}
+
+fn typed_placeholder(id: &str) -> Expr {
+    let field = Arc::new(Field::new(id, DataType::Int64, true));
+    Expr::Placeholder(datafusion::logical_expr::expr::Placeholder::new_with_field(
+        id.to_string(),
+        Some(field),
+    ))
+}
+
+fn where_key(condition: Expr) -> LogicalPlanBuilder {
+    scan().filter(condition).expect("a plan")
+}
+
+#[test]
+fn the_row_of_a_key_needs_no_planner_and_is_the_same() {
+    let key = || col("t.k").eq(typed_placeholder("$1"));
+    let two = [ScalarValue::from(2_i64)];
+    for from in [
+        table(None),
+        table(Some("-1 2 25, +1 2 26, +1 9 90")),
+        table(Some("-1 2 25")),
+    ] {
+        let other_column = key().and(col("t.t").is_not_null());
+        let plans = [
+            where_key(key()),
+            where_key(other_column),
+            where_key(key().and(lit(false).or(col("t.k").gt(lit(2_i64))))),
+            where_key(key())
+                .project(vec![(col("t.k") + typed_placeholder("$1")).alias("sum")])
+                .expect("a plan"),
+            where_key(key()).limit(0, Some(1)).expect("a plan"),
+        ];
+        for plan in plans {
+            let (direct, by_plan) = both_ways(plan, &two, &from);
+            assert_eq!(direct.as_deref(), Some(by_plan.as_str()));
+        }
+    }
+}
+
+#[test]
+fn rows_that_the_statement_gives_need_no_planner() {
+    let given = LogicalPlanBuilder::values(vec![
+        vec![typed_placeholder("$1"), lit(1_i64)],
+        vec![lit(5_i64), typed_placeholder("$1") + lit(1_i64)],
+    ])
+    .expect("a plan");
+    let (direct, by_plan) = both_ways(given, &[ScalarValue::from(2_i64)], &table(None));
+    assert_eq!(direct.as_deref(), Some("+1 2 1, +1 5 3"));
+    assert_eq!(by_plan, "+1 2 1, +1 5 3");
+}
+
+#[test]
+fn what_is_unusual_goes_the_long_way() {
+    let from = table(None);
+    let key = || where_key(col("t.k").eq(typed_placeholder("$1")));
+    let nothing = ScalarValue::Int64(None);
+    assert_eq!(both_ways(key(), &[nothing], &from), (None, String::new()));
+    let no_key = where_key(col("t.t").is_not_null());
+    assert_eq!(both_ways(no_key, &[], &from).0, None);
+    let range = where_key(col("t.k").gt(typed_placeholder("$1")));
+    assert_eq!(both_ways(range, &[ScalarValue::from(2_i64)], &from).0, None);
+    let fails = key()
+        .project(vec![(lit(1_i64) / (typed_placeholder("$1") - lit(2_i64))).alias("x")])
+        .expect("a plan")
+        .build()
+        .expect("a plan");
+    let state = session_state("UTC");
+    let direct = DirectPlan::of(&fails, &[DataType::Int64], |_| Some(vec![0]), &state);
+    let rows = Arc::clone(&from.rows);
+    let ran = direct.map(|d| {
+        d.run(&[ScalarValue::from(2_i64)], |_| {
+            Ok(CollectionProvider::new(rows, Epoch(2), None))
+        })
+    });
+    assert!(matches!(ran, None | Some(Ok(None))), "{ran:?}");
+}

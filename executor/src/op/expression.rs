@@ -34,7 +34,7 @@ pub(super) fn compile(
 
 /// The schema with every column nullable: what the executor's batches carry. A planner's promise that a column
 /// has no NULL is of no use here, and would make a batch of an outer join invalid.
-pub(super) fn nullable(schema: &Schema) -> SchemaRef {
+pub(crate) fn nullable(schema: &Schema) -> SchemaRef {
     let fields: Vec<Field> = schema
         .fields()
         .iter()
@@ -44,7 +44,7 @@ pub(super) fn nullable(schema: &Schema) -> SchemaRef {
 }
 
 /// Where a condition is true: NULL is false.
-pub(super) fn evaluate_condition(
+pub(crate) fn evaluate_condition(
     condition: &Arc<dyn PhysicalExpr>,
     batch: &RecordBatch,
 ) -> Result<BooleanArray, DataFusionError> {

@@ -21,6 +21,7 @@ use datafusion::execution::SessionState;
 use highwater_types::{Delta, Fault, Tick};
 
 pub use aggregate::AggregateOp;
+pub(crate) use expression::{evaluate_condition, nullable};
 pub use fused::FusedOp;
 pub use general::GeneralOp;
 pub use hold_until::HoldUntilOp;

@@ -1,5 +1,5 @@
-//! The coordinator's thread: its state, its loop, and the cutting of epochs. What changes which relations exist
-//! is in `ddl.rs`; what a source contributes to an epoch is in `feed.rs`.
+//! The coordinator's thread: its state and its loop. How commits become epochs is in `epoch.rs`; what changes which
+//! relations exist, in `ddl.rs`; what a source contributes to an epoch, in `feed.rs`.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -7,17 +7,18 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, Sender};
 use highwater_executor::{Collection, Report, Runtime};
-use highwater_storage::{Store, WalEntry};
-use highwater_types::{Delta, Epoch, RelationId, SourceWatermark, SqlError, Tick};
+use highwater_storage::Store;
+use highwater_types::{Epoch, RelationId, SqlError};
 use tokio::sync::{oneshot, watch};
 
+use super::epoch::{InFlight, Opening, Sealed};
 use super::feed::SourceFeed;
 use super::holds::EpochHolds;
-use super::late::late_rows;
+use super::log::LogThread;
 use super::progress::Progress;
 use super::status::{StatusBoard, ViewState, ViewStatus};
-use super::table::{Accepted, TableState};
-use super::{Command, Coordinator, MAX_EPOCH_ROWS, MAX_IN_FLIGHT, Writes};
+use super::table::TableState;
+use super::{Command, Coordinator};
 
 /// How often merged-away versions and idle sources are looked at.
 const HOUSEKEEPING: Duration = Duration::from_millis(200);
@@ -51,10 +52,18 @@ pub struct Core {
     pub(super) tables: HashMap<RelationId, TableState>,
     pub(super) sources: BTreeMap<RelationId, SourceFeed>,
     pub(super) views: HashMap<RelationId, View>,
+    /// The newest epoch that the workers have.
     pub(super) last_cut: Epoch,
+    /// The newest epoch that was given to anything.
+    pub(super) newest: Epoch,
     /// What the next epoch changes of what can be seen.
     pub(super) progress: Progress,
-    in_flight: VecDeque<InFlight>,
+    pub(super) log: LogThread,
+    pub(super) opening: Opening,
+    pub(super) sealed: Option<Sealed>,
+    pub(super) in_flight: VecDeque<InFlight>,
+    /// It waits for the commits before it to be through, and what comes after waits for it.
+    pending: Option<Command>,
     stopping: Option<oneshot::Sender<()>>,
     next_housekeeping: Instant,
     closed_count: u64,
@@ -68,20 +77,6 @@ pub(super) struct View {
     pub(super) waiting: Option<oneshot::Sender<Result<(), SqlError>>>,
 }
 
-/// An epoch that the workers are computing.
-struct InFlight {
-    epoch: Epoch,
-    progress: Progress,
-    waiters: Vec<oneshot::Sender<Result<Epoch, SqlError>>>,
-}
-
-/// An epoch being put together.
-struct Opening {
-    epoch: Epoch,
-    writes: Writes,
-    waiters: Vec<oneshot::Sender<Result<Epoch, SqlError>>>,
-}
-
 impl Core {
     /// Starts the coordinator's thread.
     ///
@@ -90,6 +85,7 @@ impl Core {
     pub fn start(setup: CoreSetup) -> Result<Coordinator, std::io::Error> {
         let (wake, commands) = crossbeam_channel::unbounded();
         let (closed, closed_receiver) = watch::channel(setup.last_epoch);
+        let log = LogThread::start(Arc::clone(&setup.store))?;
         let core = Core {
             store: setup.store,
             runtime: setup.runtime,
@@ -103,8 +99,13 @@ impl Core {
             sources: BTreeMap::new(),
             views: HashMap::new(),
             last_cut: setup.last_epoch,
+            newest: setup.last_epoch,
             progress: Progress::default(),
+            log,
+            opening: Opening::default(),
+            sealed: None,
             in_flight: VecDeque::new(),
+            pending: None,
             stopping: None,
             next_housekeeping: Instant::now(),
             closed_count: 0,
@@ -127,11 +128,15 @@ impl Core {
         loop {
             self.wait();
             self.take_reports();
-            if self.in_flight.len() < MAX_IN_FLIGHT {
-                self.cut();
+            while let Ok(logged) = self.log.answers().try_recv() {
+                self.on_logged(logged);
             }
+            self.take_commands();
+            self.advance();
+            self.obey_pending();
             self.keep_house();
-            if self.in_flight.is_empty()
+            if self.is_through()
+                && self.in_flight.is_empty()
                 && let Some(done) = self.stopping.take()
             {
                 self.runtime.stop();
@@ -140,23 +145,59 @@ impl Core {
         }
     }
 
-    /// Waits for a reason to do something. With as many epochs in flight as may be, only a report is one.
+    /// Waits for a reason to do something.
     fn wait(&self) {
-        if self.in_flight.len() < MAX_IN_FLIGHT && self.has_work() {
+        let takes_commands = self.pending.is_none();
+        if self.can_advance() || (takes_commands && !self.commands.is_empty()) {
             return;
         }
         let timeout = self.next_housekeeping.saturating_duration_since(Instant::now());
         let mut select = crossbeam_channel::Select::new();
         select.recv(&self.reports);
-        if self.in_flight.len() < MAX_IN_FLIGHT {
+        select.recv(self.log.answers());
+        if takes_commands {
             select.recv(&self.commands);
         }
         // A time-out is no error: it is time for housekeeping.
         select.ready_timeout(timeout).ok();
     }
 
-    fn has_work(&self) -> bool {
-        !self.commands.is_empty() || self.sources.values().any(SourceFeed::has_rows)
+    /// Gives commits their order, up to a command of another kind.
+    fn take_commands(&mut self) {
+        while self.pending.is_none()
+            && let Ok(command) = self.commands.try_recv()
+        {
+            match command {
+                Command::Commit {
+                    writes,
+                    reads,
+                    sequenced,
+                    done,
+                } => {
+                    let order = self.sequence(&writes, reads.as_ref());
+                    if order.is_ok() {
+                        self.opening.waiters.push(done);
+                    }
+                    // A session that is gone needs no answer; its writes stay.
+                    sequenced.send(order).ok();
+                }
+                Command::SourceReady => {}
+                // What exists must not change inside an epoch.
+                other => self.pending = Some(other),
+            }
+        }
+    }
+
+    fn obey_pending(&mut self) {
+        if self.is_through()
+            && let Some(command) = self.pending.take()
+        {
+            self.obey(command);
+        }
+    }
+
+    pub(super) fn has_source_rows(&self) -> bool {
+        self.sources.values().any(SourceFeed::has_rows)
     }
 
     fn take_reports(&mut self) {
@@ -206,195 +247,11 @@ impl Core {
         }
     }
 
-    /// Makes an epoch of all commands and rows that have come, if any have.
-    fn cut(&mut self) {
-        let mut opening = Opening {
-            epoch: self.next_epoch(),
-            writes: Vec::new(),
-            waiters: Vec::new(),
-        };
-        while let Ok(command) = self.commands.try_recv() {
-            if let Command::Commit {
-                writes,
-                sequenced,
-                done,
-            } = command
-            {
-                self.sequence(&mut opening, writes, sequenced, done);
-                continue;
-            }
-            // What exists must not change inside an epoch: the writes so far are an epoch of their own.
-            self.close_opening(&mut opening);
-            self.obey(command);
-            opening.epoch = self.next_epoch();
-        }
-        self.close_opening(&mut opening);
-    }
-
-    /// Logs the opening epoch's writes, adds what the sources have, and hands it all to the workers.
-    fn close_opening(&mut self, opening: &mut Opening) {
-        let writes = std::mem::take(&mut opening.writes);
-        let waiters = std::mem::take(&mut opening.waiters);
-        let entries: Vec<WalEntry> = writes
-            .iter()
-            .map(|(relation, delta)| WalEntry {
-                relation: *relation,
-                delta: delta.clone(),
-            })
-            .collect();
-        if !entries.is_empty()
-            && let Err(error) = self.store.wal().append(opening.epoch, &entries)
-        {
-            self.take_back(opening.epoch, &writes, waiters, error.into());
-            return;
-        }
-        let mut marks = Vec::new();
-        let mut inputs: BTreeMap<RelationId, Vec<Delta>> = BTreeMap::new();
-        for (relation, delta) in writes {
-            self.advance_table(relation, &delta);
-            inputs.entry(relation).or_default().push(delta);
-        }
-        let mut room = MAX_EPOCH_ROWS;
-        let mut moved = !waiters.is_empty();
-        for (id, feed) in &mut self.sources {
-            let mut deltas = Vec::new();
-            let mark = feed.take_rows(&mut room, &mut deltas, &mut self.progress);
-            moved |= mark.before != mark.after;
-            marks.push(mark);
-            if !deltas.is_empty() {
-                inputs.entry(*id).or_default().extend(deltas);
-            }
-        }
-        moved |= self.table_marks(&mut marks);
-        moved |= !self.progress.is_empty();
-        if inputs.is_empty() && !moved {
-            return;
-        }
-        let tick = Tick::new(opening.epoch, wall_us()).with_watermarks(marks);
-        self.last_cut = opening.epoch;
-        self.status.update(|s| s.cut = opening.epoch);
-        self.in_flight.push_back(InFlight {
-            epoch: opening.epoch,
-            progress: std::mem::take(&mut self.progress),
-            waiters,
-        });
-        self.runtime.tick(tick, inputs.into_iter().collect());
-    }
-
-    /// Applies a transaction's writes to its tables, so that the next one sees them, or refuses them.
-    fn sequence(
-        &mut self,
-        opening: &mut Opening,
-        writes: Writes,
-        sequenced: oneshot::Sender<Result<(), SqlError>>,
-        done: oneshot::Sender<Result<Epoch, SqlError>>,
-    ) {
-        let mut applied: Writes = Vec::with_capacity(writes.len());
-        let mut late = Vec::new();
-        for (relation, delta) in &writes {
-            match self.apply(opening.epoch, *relation, delta) {
-                Ok(accepted) => {
-                    late.push((*relation, delta, accepted.late));
-                    applied.push((*relation, accepted.delta));
-                }
-                Err(error) => {
-                    self.undo(opening.epoch, &applied);
-                    sequenced.send(Err(error)).ok();
-                    return;
-                }
-            }
-        }
-        for (relation, delta, rows) in late {
-            self.note_late(relation, delta, &rows);
-        }
-        opening
-            .writes
-            .extend(applied.into_iter().filter(|(_, delta)| !delta.is_empty()));
-        opening.waiters.push(done);
-        sequenced.send(Ok(())).ok();
-    }
-
-    fn apply(&self, epoch: Epoch, relation: RelationId, delta: &Delta) -> Result<Accepted, SqlError> {
-        let Some(table) = self.tables.get(&relation) else {
-            return Err(SqlError::new(
-                highwater_types::SqlState::UNDEFINED_TABLE,
-                format!("the table with OID {relation} was dropped meanwhile"),
-            ));
-        };
-        table.apply(epoch, delta)
-    }
-
-    /// Counts and keeps the late rows of a write.
-    fn note_late(&mut self, relation: RelationId, delta: &Delta, rows: &[usize]) {
-        if rows.is_empty() {
-            return;
-        }
-        let Some(table) = self.tables.get_mut(&relation) else {
-            return;
-        };
-        if let Some((column, watermark)) = table.lateness() {
-            table.count_late(rows.len());
-            self.progress.sources.extend(table.progress());
-            self.progress
-                .late_rows
-                .extend(late_rows(relation, delta.batch(), rows, column, watermark));
-        }
-    }
-
-    fn undo(&self, epoch: Epoch, applied: &Writes) {
-        for (relation, delta) in applied.iter().rev() {
-            if let Some(table) = self.tables.get(relation)
-                && let Err(error) = table.take_back(epoch, delta)
-            {
-                tracing::error!(%relation, %error, "a refused write could not be taken back");
-            }
-        }
-    }
-
-    fn take_back(
-        &self,
-        epoch: Epoch,
-        writes: &Writes,
-        waiters: Vec<oneshot::Sender<Result<Epoch, SqlError>>>,
-        error: SqlError,
-    ) {
-        tracing::error!(%epoch, %error, "the log could not be written; the epoch's writes are refused");
-        self.undo(epoch, writes);
-        for waiter in waiters {
-            waiter.send(Err(error.clone())).ok();
-        }
-    }
-
-    fn advance_table(&mut self, relation: RelationId, delta: &Delta) {
-        if let Some(table) = self.tables.get_mut(&relation)
-            && let Err(error) = table.advance(delta)
-        {
-            tracing::warn!(%relation, %error, "the watermark could not be computed");
-        }
-    }
-
-    /// Adds the watermarks of tables; answers whether any has moved.
-    fn table_marks(&mut self, marks: &mut Vec<SourceWatermark>) -> bool {
-        let mut moved = false;
-        for (id, table) in &mut self.tables {
-            if let Some((before, after)) = table.tick_watermark() {
-                if before != after {
-                    moved = true;
-                    self.progress.sources.extend(table.progress());
-                }
-                marks.push(SourceWatermark {
-                    relation: *id,
-                    before,
-                    after,
-                });
-            }
-        }
-        moved
-    }
-
-    /// The epoch to cut next: the clock's, or one more than the last where the clock stands or went back.
-    pub(super) fn next_epoch(&self) -> Epoch {
-        Epoch(self.last_cut.next().0.max(u64::try_from(wall_us()).unwrap_or_default()))
+    /// A new epoch: the clock's, or one more than the last where the clock stands or went back.
+    pub(super) fn next_epoch(&mut self) -> Epoch {
+        let clock = u64::try_from(wall_us()).unwrap_or_default();
+        self.newest = Epoch(self.newest.next().0.max(clock));
+        self.newest
     }
 
     pub(super) fn watch_closed(&self) -> watch::Receiver<Epoch> {

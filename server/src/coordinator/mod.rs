@@ -3,7 +3,7 @@
 //! wait when it is closed.
 //!
 //! ```text
-//! session ── Command ──► Core ── log, apply to tables, tick ──► Runtime ── Report::Closed ──► Core ──► waiters
+//! session ── Command ──► Core ── apply to tables, log, tick ──► Runtime ── Report::Closed ──► Core ──► waiters
 //! source reader ── rows ─┘
 //! ```
 //!
@@ -13,10 +13,12 @@
 mod backfill;
 mod core;
 mod ddl;
+mod epoch;
 mod feed;
 mod holds;
 mod late;
 mod locks;
+mod log;
 mod progress;
 mod reader;
 mod source;
@@ -46,12 +48,23 @@ pub const MAX_EPOCH_ROWS: usize = 512 * 1024;
 /// What a transaction writes: net changes per table, in any order of tables.
 pub type Writes = Vec<(RelationId, Delta)>;
 
+/// What a serializable transaction has read: none of it may have changed when its writes are applied.
+#[derive(Debug, Clone)]
+pub struct ReadSet {
+    /// The epoch that it read at.
+    pub at: Epoch,
+    /// The tables, also those that it read through views.
+    pub tables: Vec<RelationId>,
+}
+
 /// A request to the coordinator.
 pub enum Command {
     /// Apply a transaction's writes as a whole.
     Commit {
         /// What it writes.
         writes: Writes,
+        /// What must not have changed.
+        reads: Option<ReadSet>,
         /// Told as soon as the writes have their place in the order (or are refused): locks may go.
         sequenced: oneshot::Sender<Result<(), SqlError>>,
         /// Told when the writes are durable and visible in every dependent view.
@@ -125,12 +138,18 @@ impl Coordinator {
     /// when they are durable and in every dependent view, with the epoch at which they are.
     ///
     /// # Errors
-    /// When a constraint is broken, or they cannot be made durable; then nothing is applied.
-    pub async fn commit(&self, writes: Writes, release: impl FnOnce()) -> Result<Epoch, SqlError> {
+    /// When a constraint is broken, what was read has changed, or they cannot be made durable; then nothing is applied.
+    pub async fn commit(
+        &self,
+        writes: Writes,
+        reads: Option<ReadSet>,
+        release: impl FnOnce(),
+    ) -> Result<Epoch, SqlError> {
         let (sequenced, was_sequenced) = oneshot::channel();
         let (done, is_done) = oneshot::channel();
         self.send(Command::Commit {
             writes,
+            reads,
             sequenced,
             done,
         })?;

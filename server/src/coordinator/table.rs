@@ -19,6 +19,8 @@ pub(crate) struct TableState {
     collection: Arc<Collection>,
     watermark: Option<TableWatermark>,
     late_row_count: u64,
+    /// The epoch of the newest change.
+    changed_at: Epoch,
 }
 
 struct TableWatermark {
@@ -69,7 +71,13 @@ impl TableState {
             collection,
             watermark,
             late_row_count: 0,
+            changed_at: Epoch::ZERO,
         }
+    }
+
+    /// The epoch of the newest change, durable or not.
+    pub(crate) fn changed_at(&self) -> Epoch {
+        self.changed_at
     }
 
     /// The stored rows.
@@ -113,11 +121,19 @@ impl TableState {
         Some((before, watermark.next))
     }
 
+    /// Takes back a move of the watermark.
+    pub(crate) fn take_back_watermark(&mut self, in_force: Watermark) {
+        if let Some(watermark) = &mut self.watermark {
+            watermark.in_force = in_force;
+            watermark.next = in_force;
+        }
+    }
+
     /// Takes over the rows of the same table under its former definition: a key has been added.
     ///
     /// # Errors
     /// `23502` and `23505` when they do not fit the new definition.
-    pub(crate) fn take_rows_of(&self, former: &TableState) -> Result<(), SqlError> {
+    pub(crate) fn take_rows_of(&mut self, former: &TableState) -> Result<(), SqlError> {
         for (column, declared) in self.relation.columns.iter().enumerate().filter(|(_, c)| c.not_null) {
             for rows in former.collection.scan(Epoch::MAX, Some(&[column]))? {
                 if rows.column(0).null_count() > 0 {
@@ -156,12 +172,13 @@ impl TableState {
     ///
     /// # Errors
     /// `23505` when a key would be there twice. Then nothing is applied.
-    pub(crate) fn apply(&self, epoch: Epoch, delta: &Delta) -> Result<Accepted, SqlError> {
+    pub(crate) fn apply(&mut self, epoch: Epoch, delta: &Delta) -> Result<Accepted, SqlError> {
         let (delta, late) = self.without_late(delta)?;
         if let Some(key) = &self.relation.key {
             self.check_unique(key, &delta)?;
         }
         self.collection.apply(0, epoch, &delta)?;
+        self.changed_at = epoch;
         Ok(Accepted { delta, late })
     }
 

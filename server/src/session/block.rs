@@ -23,7 +23,7 @@ impl Session {
     pub fn begin_implicit(&mut self) {
         self.settle_settings();
         if self.transaction.is_none() && !self.failed {
-            self.begin(TransactionKind::Implicit, false);
+            self.begin(TransactionKind::Implicit);
         }
     }
 
@@ -60,7 +60,7 @@ impl Session {
     pub(super) async fn transaction_command(&mut self, statement: &Statement) -> Result<Option<Outcome>, SqlError> {
         let tag = match statement {
             Statement::Begin { start, modes } => {
-                self.begin_block(modes);
+                self.begin_block(modes)?;
                 if *start { "START TRANSACTION" } else { "BEGIN" }
             }
             Statement::Commit => self.commit_block().await?,
@@ -99,9 +99,7 @@ impl Session {
         Ok(Some(Outcome::Done { tag: tag.to_string() }))
     }
 
-    fn begin_block(&mut self, modes: &[String]) {
-        let read_only = modes.iter().any(|mode| mode == "READ ONLY")
-            || (self.settings.is_on("default_transaction_read_only") && !modes.iter().any(|m| m == "READ WRITE"));
+    fn begin_block(&mut self, modes: &[String]) -> Result<(), SqlError> {
         match &mut self.transaction {
             Some(open) if open.kind() == TransactionKind::Block => {
                 self.warn(
@@ -109,9 +107,10 @@ impl Session {
                     "there is already a transaction in progress",
                 );
             }
-            Some(implicit) => implicit.make_block(read_only),
-            None => self.begin(TransactionKind::Block, read_only),
+            Some(implicit) => implicit.make_block(),
+            None => self.begin(TransactionKind::Block),
         }
+        self.set_transaction_modes(modes)
     }
 
     async fn commit_block(&mut self) -> Result<&'static str, SqlError> {
@@ -153,9 +152,9 @@ impl Session {
         self.failed = false;
     }
 
-    pub(super) fn begin(&mut self, kind: TransactionKind, read_only: bool) {
+    pub(super) fn begin(&mut self, kind: TransactionKind) {
         self.settings.begin();
-        self.transaction = Some(Transaction::new(Arc::clone(&self.database), kind, read_only));
+        self.transaction = Some(Transaction::new(Arc::clone(&self.database), kind, false));
     }
 
     /// The open transaction. Statements run in one, always; what runs between statements reads in one of its own.

@@ -101,9 +101,7 @@ impl Session {
             );
         }
         if name == "transaction" {
-            let read_only = values.iter().any(|mode| mode.eq_ignore_ascii_case("read only"));
-            self.transaction().set_read_only(read_only);
-            return Ok(());
+            return self.set_transaction_modes(values);
         }
         self.settings
             .set(name, values, if local { Scope::Local } else { Scope::Session })

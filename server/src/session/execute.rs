@@ -5,9 +5,11 @@
 
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use datafusion::common::ScalarValue;
-use datafusion::execution::SessionState;
+use datafusion::execution::{SendableRecordBatchStream, SessionState};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use highwater_executor::batch::DirectPlan;
 use highwater_parser::{Parsed, Statement};
 use highwater_planner::catalog::{Catalog, DEFAULT_SCHEMA};
 use highwater_planner::{DeletePlan, InsertPlan, OutputColumn, PlanContext, PlanSettings, QueryPlan, UpdatePlan};
@@ -52,6 +54,8 @@ pub struct Prepared {
     catalog_version: u64,
     settings: PlanSettings,
     plan: Planned,
+    /// The short cut for what it reads.
+    direct: Option<DirectPlan>,
 }
 
 /// What planning made of a statement.
@@ -134,6 +138,13 @@ impl Session {
                 None => (Planned::Command, Vec::new(), None),
             },
         };
+        let direct = match &plan {
+            Planned::Query(plan) => self.direct_plan(plan),
+            Planned::Insert(plan) => self.direct_plan(&plan.source),
+            Planned::Update(plan) => self.direct_plan(&plan.source),
+            Planned::Delete(plan) => self.direct_plan(&plan.source),
+            Planned::Rows | Planned::Command => None,
+        };
         Ok(Arc::new(Prepared {
             parsed,
             params,
@@ -142,6 +153,7 @@ impl Session {
             catalog_version,
             settings,
             plan,
+            direct,
         }))
     }
 
@@ -157,7 +169,7 @@ impl Session {
         }
         let alone = self.transaction.is_none();
         if alone {
-            self.begin(TransactionKind::Implicit, false);
+            self.begin(TransactionKind::Implicit);
         }
         let outcome = self.run_statement(&prepared, params).await?;
         // What has still to read or to write in its transaction leaves it open: COPY until it has its rows.
@@ -239,9 +251,13 @@ impl Session {
 
     async fn run_statement(&mut self, prepared: &Prepared, params: Vec<ScalarValue>) -> Result<Outcome, SqlError> {
         let columns = || prepared.columns.clone().unwrap_or_else(|| Arc::from([]));
+        let direct = prepared.direct.as_ref();
         match &prepared.plan {
             Planned::Query(plan) => {
-                let stream = self.stream(&plan.plan, &params).await?;
+                let stream = match self.run_direct(direct, &params, &[])? {
+                    Some(rows) => one_batch(rows),
+                    None => self.stream(&plan.plan, &params).await?,
+                };
                 Ok(Outcome::Rows {
                     columns: columns(),
                     stream,
@@ -249,15 +265,15 @@ impl Session {
                 })
             }
             Planned::Insert(plan) => {
-                let written = self.insert(plan, &params).await?;
+                let written = self.insert(plan, direct, &params).await?;
                 Ok(dml_outcome(written, "INSERT 0", prepared))
             }
             Planned::Update(plan) => {
-                let written = self.update(plan, &params).await?;
+                let written = self.update(plan, direct, &params).await?;
                 Ok(dml_outcome(written, "UPDATE", prepared))
             }
             Planned::Delete(plan) => {
-                let written = self.delete(plan, &params).await?;
+                let written = self.delete(plan, direct, &params).await?;
                 Ok(dml_outcome(written, "DELETE", prepared))
             }
             Planned::Rows => self.shown_rows(&prepared.parsed.statement, columns()).await,
@@ -307,8 +323,8 @@ impl Session {
     }
 
     /// DataFusion's state for the session's time zone.
-    pub(super) fn session_state(&self) -> SessionState {
-        highwater_planner::session_state(self.settings.value("TimeZone"))
+    pub(super) fn session_state(&self) -> Arc<SessionState> {
+        highwater_planner::shared_session_state(self.settings.value("TimeZone"))
     }
 
     /// Tells the client something that is no error.
@@ -339,17 +355,19 @@ pub fn context_for(catalog: &Arc<Catalog>, schema: &str) -> PlanContext {
     }
 }
 
+/// A result that is there already.
+fn one_batch(rows: RecordBatch) -> SendableRecordBatchStream {
+    let schema = rows.schema();
+    Box::pin(RecordBatchStreamAdapter::new(schema, futures::stream::iter([Ok(rows)])))
+}
+
 fn dml_outcome(written: Written, tag: &'static str, prepared: &Prepared) -> Outcome {
     match (written.returned, &prepared.columns) {
-        (Some(rows), Some(columns)) => {
-            let schema = rows.schema();
-            let stream = Box::pin(RecordBatchStreamAdapter::new(schema, futures::stream::iter([Ok(rows)])));
-            Outcome::Rows {
-                columns: Arc::clone(columns),
-                stream,
-                tag,
-            }
-        }
+        (Some(rows), Some(columns)) => Outcome::Rows {
+            columns: Arc::clone(columns),
+            stream: one_batch(rows),
+            tag,
+        },
         _ => Outcome::Done {
             tag: format!("{tag} {}", written.rows),
         },

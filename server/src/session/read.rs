@@ -107,6 +107,7 @@ impl Session {
             hold,
         );
         for table in reads {
+            self.transaction().note_read(*table);
             let epoch = match changed.contains(table) {
                 true => Epoch::MAX,
                 false => self.transaction().read_epoch(*table),

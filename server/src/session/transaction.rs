@@ -2,13 +2,15 @@
 //! deltas in the order of their statements until COMMIT hands them to the coordinator as a whole; a savepoint is
 //! a place in that order.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::Utc;
 use highwater_executor::ExecError;
 use highwater_types::{Delta, Epoch, RelationId, SqlError, SqlState};
 
-use crate::coordinator::{EpochHold, TransactionId, Writes};
+use super::isolation::{Isolation, tables_under};
+use crate::coordinator::{EpochHold, ReadSet, TransactionId, Writes};
 use crate::database::Database;
 
 /// An open transaction.
@@ -18,7 +20,10 @@ pub(crate) struct Transaction {
     kind: TransactionKind,
     /// What `now()` answers, in microseconds since 1970.
     started_us: i64,
+    isolation: Isolation,
     read_only: bool,
+    /// What it has read, if it must be serializable.
+    reads: BTreeSet<RelationId>,
     /// Every statement reads at this epoch; taken by the first one that reads.
     hold: Option<Arc<EpochHold>>,
     writes: Vec<(RelationId, Delta)>,
@@ -43,7 +48,9 @@ impl Transaction {
             database,
             kind,
             started_us: Utc::now().timestamp_micros(),
+            isolation: Isolation::ReadCommitted,
             read_only,
+            reads: BTreeSet::new(),
             hold: None,
             writes: Vec::new(),
             savepoints: Vec::new(),
@@ -56,19 +63,36 @@ impl Transaction {
     }
 
     /// What `now()` answers in it, in microseconds since 1970.
-    pub fn started_us(&self) -> i64 {
+    pub(crate) fn started_us(&self) -> i64 {
         self.started_us
     }
 
     /// Makes an implicit transaction a block: BEGIN inside a string of statements.
-    pub(crate) fn make_block(&mut self, read_only: bool) {
+    pub(crate) fn make_block(&mut self) {
         self.kind = TransactionKind::Block;
+    }
+
+    /// Its level from now on, and whether it refuses writes.
+    pub(crate) fn set_modes(&mut self, isolation: Isolation, read_only: bool) {
+        self.isolation = isolation;
         self.read_only = read_only;
     }
 
-    /// Refuses writes from now on, or no more.
-    pub(crate) fn set_read_only(&mut self, read_only: bool) {
-        self.read_only = read_only;
+    /// Its level.
+    pub(crate) fn isolation(&self) -> Isolation {
+        self.isolation
+    }
+
+    /// Whether a statement has read or written.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.hold.is_some() || !self.writes.is_empty()
+    }
+
+    /// Notes what a statement reads.
+    pub(crate) fn note_read(&mut self, relation: RelationId) {
+        if self.isolation == Isolation::Serializable {
+            self.reads.insert(relation);
+        }
     }
 
     /// The epoch that this transaction reads at.
@@ -92,14 +116,19 @@ impl Transaction {
         Ok(Some(sum.consolidate().map_err(ExecError::from)?))
     }
 
-    /// The epoch to read a table at: the transaction's own, but the newest for a table in which it has changed
-    /// rows, since it holds that table's lock and its changes are relative to the newest rows.
+    /// The epoch to read a table at: the transaction's own, but in READ COMMITTED the newest for a table in which it
+    /// has changed rows, since it holds that table's lock and its changes are relative to the newest rows.
     pub(crate) fn read_epoch(&mut self, table: RelationId) -> Epoch {
+        let follows_newest = self.isolation == Isolation::ReadCommitted;
         let retracts = self
             .writes
             .iter()
             .any(|(id, delta)| *id == table && !delta.is_append_only());
-        if retracts { Epoch::MAX } else { self.read_hold().epoch() }
+        if follows_newest && retracts {
+            Epoch::MAX
+        } else {
+            self.read_hold().epoch()
+        }
     }
 
     /// Waits for the lock of a table whose rows are about to be changed.
@@ -171,14 +200,18 @@ impl Transaction {
                 writes.push((table, delta));
             }
         }
-        self.hold = None;
+        let hold = self.hold.take();
         if writes.is_empty() {
             return Ok(());
         }
+        let reads = hold.filter(|_| !self.reads.is_empty()).map(|hold| ReadSet {
+            at: hold.epoch(),
+            tables: tables_under(&self.database.world().catalog, self.reads.iter().copied()),
+        });
         let (database, id) = (Arc::clone(&self.database), self.id);
         self.database
             .coordinator()
-            .commit(writes, move || database.locks.release(id))
+            .commit(writes, reads, move || database.locks.release(id))
             .await?;
         Ok(())
     }

@@ -9,8 +9,9 @@ use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::SchemaRef;
 use highwater_executor::ExecError;
+use highwater_executor::batch::DirectPlan;
 use highwater_planner::catalog::{Relation, RelationKind};
-use highwater_planner::{DeletePlan, InsertPlan, OnConflict, Returning, UpdatePlan, placeholder};
+use highwater_planner::{DeletePlan, InsertPlan, OnConflict, QueryPlan, Returning, UpdatePlan, placeholder};
 use highwater_types::{Delta, Epoch, RelationId, RowKeys, SqlError, SqlState};
 
 use super::Session;
@@ -25,12 +26,17 @@ pub(crate) struct Written {
 }
 
 impl Session {
-    pub(super) async fn insert(&mut self, plan: &InsertPlan, params: &Params) -> Result<Written, SqlError> {
+    pub(super) async fn insert(
+        &mut self,
+        plan: &InsertPlan,
+        direct: Option<&DirectPlan>,
+        params: &Params,
+    ) -> Result<Written, SqlError> {
         let table = self.writable(plan.table, "INSERT")?;
         if matches!(plan.on_conflict, Some(OnConflict::Update { .. })) {
             self.transaction().lock(plan.table).await?;
         }
-        let rows = self.collect(&plan.source.plan, params, &[]).await?;
+        let rows = self.source_rows(&plan.source, direct, params, &[]).await?;
         let rows = conform(&table, &rows)?;
         check_not_null(&table, &rows)?;
         let inserted = match &plan.on_conflict {
@@ -48,15 +54,21 @@ impl Session {
         Ok(Written { rows: count, returned })
     }
 
-    pub(super) async fn update(&mut self, plan: &UpdatePlan, params: &Params) -> Result<Written, SqlError> {
+    pub(super) async fn update(
+        &mut self,
+        plan: &UpdatePlan,
+        direct: Option<&DirectPlan>,
+        params: &Params,
+    ) -> Result<Written, SqlError> {
         let table = self.writable(plan.table, "UPDATE")?;
         refuse_append_only(&table, "UPDATE")?;
         self.transaction().lock(plan.table).await?;
-        let pairs = self.collect(&plan.source.plan, params, &[plan.table]).await?;
+        let pairs = self.source_rows(&plan.source, direct, params, &[plan.table]).await?;
         let width = table.columns.len();
         let old = conform(&table, &columns_of(&pairs, 0, width)?)?;
         let new = conform(&table, &columns_of(&pairs, width, width)?)?;
         let (old, new) = first_match_only(&table, old, new)?;
+        self.check_unchanged(&table, &old)?;
         check_not_null(&table, &new)?;
         self.write_update(&table, &old, &new)?;
         let rows = new.num_rows();
@@ -64,11 +76,19 @@ impl Session {
         Ok(Written { rows, returned })
     }
 
-    pub(super) async fn delete(&mut self, plan: &DeletePlan, params: &Params) -> Result<Written, SqlError> {
+    pub(super) async fn delete(
+        &mut self,
+        plan: &DeletePlan,
+        direct: Option<&DirectPlan>,
+        params: &Params,
+    ) -> Result<Written, SqlError> {
         let table = self.writable(plan.table, "DELETE")?;
         refuse_append_only(&table, "DELETE")?;
         self.transaction().lock(plan.table).await?;
-        let old = conform(&table, &self.collect(&plan.source.plan, params, &[plan.table]).await?)?;
+        let newest = self.read_at_newest(plan.table);
+        let found = self.source_rows(&plan.source, direct, params, &newest).await?;
+        let old = conform(&table, &found)?;
+        self.check_unchanged(&table, &old)?;
         let rows = old.num_rows();
         self.transaction().write(plan.table, Delta::retract(old.clone()));
         let returned = self.returning(plan.returning.as_ref(), old, params).await?;
@@ -84,6 +104,20 @@ impl Session {
             self.transaction().write(*id, Delta::retract(stored));
         }
         Ok(())
+    }
+
+    /// The rows that a statement writes or changes. Tables in `changed` are locked.
+    async fn source_rows(
+        &mut self,
+        source: &QueryPlan,
+        direct: Option<&DirectPlan>,
+        params: &Params,
+        changed: &[RelationId],
+    ) -> Result<RecordBatch, SqlError> {
+        match self.run_direct(direct, params, changed)? {
+            Some(rows) => Ok(rows),
+            None => self.collect(&source.plan, params, changed).await,
+        }
     }
 
     /// Adds rows that COPY brought, already with all of the table's columns.
@@ -132,7 +166,7 @@ impl Session {
 
     /// The rows of a table at its newest, the transaction's own changes included; only those with these keys, when
     /// given.
-    fn stored_now(&mut self, table: &Relation, keys: Option<&[ArrayRef]>) -> Result<RecordBatch, SqlError> {
+    pub(super) fn stored_now(&mut self, table: &Relation, keys: Option<&[ArrayRef]>) -> Result<RecordBatch, SqlError> {
         let collection = self.collection(table)?;
         let schema = table.arrow_schema();
         let found = match keys {
@@ -199,13 +233,15 @@ impl Session {
         }
         let inserted = take_rows(&rows, &new_rows)?;
         self.transaction().write(table.id, Delta::insert(inserted.clone()));
+        let conflicting = take_rows(&stored, &old_of)?;
+        self.check_in_snapshot(table, &conflicting)?;
         let OnConflict::Update { plan, .. } = conflict else {
             return Ok(inserted);
         };
         if old_of.is_empty() {
             return Ok(inserted);
         }
-        let pairs = conflict_rows(table, &take_rows(&stored, &old_of)?, &take_rows(&rows, &excluded)?)?;
+        let pairs = conflict_rows(table, &conflicting, &take_rows(&rows, &excluded)?)?;
         let changed = self.collect_over(plan, params, placeholder::CONFLICT, pairs).await?;
         let width = table.columns.len();
         let old = conform(table, &columns_of(&changed, 0, width)?)?;
@@ -256,7 +292,7 @@ impl KeyIndex {
     }
 }
 
-fn encode_keys(rows: &RecordBatch, key: &[usize]) -> Result<Vec<Vec<u8>>, SqlError> {
+pub(super) fn encode_keys(rows: &RecordBatch, key: &[usize]) -> Result<Vec<Vec<u8>>, SqlError> {
     let keys = rows.project(key).map_err(ExecError::from)?;
     let encoded = RowKeys::try_new(&keys.schema())
         .and_then(|k| k.encode(keys.columns()))
@@ -264,7 +300,7 @@ fn encode_keys(rows: &RecordBatch, key: &[usize]) -> Result<Vec<Vec<u8>>, SqlErr
     Ok(encoded.iter().map(|row| row.data().to_vec()).collect())
 }
 
-fn key_columns(rows: &RecordBatch, key: &[usize]) -> Vec<ArrayRef> {
+pub(super) fn key_columns(rows: &RecordBatch, key: &[usize]) -> Vec<ArrayRef> {
     key.iter().map(|c| Arc::clone(rows.column(*c))).collect()
 }
 
