@@ -8,11 +8,14 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::demo::DemoOptions;
+use crate::pg::{ListenerConfig, TlsError, TlsIdentity, Users, UsersError};
 
 /// Where the server listens unless told otherwise.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:7432";
 /// Where data lies unless told otherwise.
 pub const DEFAULT_DATA_DIR: &str = "./highwater-data";
+/// So many clients may be connected unless told otherwise.
+pub const DEFAULT_MAX_CONNECTIONS: usize = 1000;
 
 /// A streaming SQL database that speaks PostgreSQL.
 #[derive(Debug, Parser)]
@@ -35,7 +38,7 @@ pub enum Command {
 /// Options of `serve`. What is not given comes from the file, then from the defaults.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ServeOptions {
-    /// A TOML file with these options: `data_dir`, `listen`, `workers`.
+    /// A TOML file with these options: `data_dir`, `listen`, `workers`, and so on.
     #[arg(long, env = "HIGHWATER_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// The folder for catalog and log; made when it does not exist. [default: ./highwater-data]
@@ -47,6 +50,19 @@ pub struct ServeOptions {
     /// Worker threads that compute views. [default: one for each core]
     #[arg(long, env = "HIGHWATER_WORKERS", value_name = "N")]
     pub workers: Option<usize>,
+    /// How many clients may be connected at once.
+    #[arg(long, env = "HIGHWATER_MAX_CONNECTIONS", value_name = "N")]
+    pub max_connections: Option<usize>,
+    /// A file of users and their passwords or SCRAM verifiers, a line each: "name" "password". Without one, everyone
+    /// is let in.
+    #[arg(long, env = "HIGHWATER_USERS", value_name = "FILE")]
+    pub users: Option<PathBuf>,
+    /// The server's certificate chain for TLS, in PEM form.
+    #[arg(long, env = "HIGHWATER_TLS_CERTIFICATE", value_name = "FILE")]
+    pub tls_certificate: Option<PathBuf>,
+    /// The certificate's private key, in PEM form.
+    #[arg(long, env = "HIGHWATER_TLS_KEY", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
 }
 
 /// Everything `serve` needs to know.
@@ -58,6 +74,21 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Worker threads that compute views.
     pub workers: usize,
+    /// How many clients may be connected at once.
+    pub max_connections: usize,
+    /// The file of users; without one, everyone is let in.
+    pub users: Option<PathBuf>,
+    /// What TLS needs; without it, TLS is declined.
+    pub tls: Option<TlsFiles>,
+}
+
+/// The files of the server's identity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate chain.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
 }
 
 /// What can be wrong with the options.
@@ -88,6 +119,18 @@ pub enum ConfigError {
     /// There must be a worker.
     #[error("the number of workers must be at least 1")]
     NoWorkers,
+    /// There must be room for a client.
+    #[error("the number of connections must be at least 1")]
+    NoConnections,
+    /// One of the two files is not given.
+    #[error("TLS needs both a certificate and a key; give tls_certificate and tls_key")]
+    HalfTls,
+    /// The file of users cannot be used.
+    #[error("cannot use the file of users: {0}")]
+    Users(#[from] UsersError),
+    /// The certificate cannot be used.
+    #[error("cannot use the TLS files: {0}")]
+    Tls(#[from] TlsError),
 }
 
 impl ConfigError {
@@ -95,9 +138,13 @@ impl ConfigError {
     pub fn hint(&self) -> &'static str {
         match self {
             ConfigError::Unreadable { .. } => "Give --config a file that this user can read.",
-            ConfigError::Malformed { .. } => "It is TOML; its options are data_dir, listen and workers.",
+            ConfigError::Malformed { .. } => "It is TOML; its options have the names of those on the command line, with _ for -.",
             ConfigError::BadAddress { .. } => "Write it as address:port, for example 127.0.0.1:7432.",
             ConfigError::NoWorkers => "Leave it out for one worker on each core.",
+            ConfigError::NoConnections => "Leave it out for the default.",
+            ConfigError::HalfTls => "Give both files, or neither.",
+            ConfigError::Users(_) => "It has a user a line: \"name\" \"password\".",
+            ConfigError::Tls(_) => "Both files are in PEM form.",
         }
     }
 }
@@ -109,6 +156,10 @@ struct FileOptions {
     data_dir: Option<PathBuf>,
     listen: Option<String>,
     workers: Option<usize>,
+    max_connections: Option<usize>,
+    users: Option<PathBuf>,
+    tls_certificate: Option<PathBuf>,
+    tls_key: Option<PathBuf>,
 }
 
 impl ServeOptions {
@@ -128,10 +179,61 @@ impl ServeOptions {
             .data_dir
             .or(file.data_dir)
             .unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR));
+        let max_connections = self
+            .max_connections
+            .or(file.max_connections)
+            .unwrap_or(DEFAULT_MAX_CONNECTIONS);
+        if max_connections == 0 {
+            return Err(ConfigError::NoConnections);
+        }
+        let tls = match (
+            self.tls_certificate.or(file.tls_certificate),
+            self.tls_key.or(file.tls_key),
+        ) {
+            (Some(certificate), Some(key)) => Some(TlsFiles { certificate, key }),
+            (None, None) => None,
+            (Some(_), None) | (None, Some(_)) => return Err(ConfigError::HalfTls),
+        };
         Ok(Config {
             data_dir,
             listen,
             workers,
+            max_connections,
+            users: self.users.or(file.users),
+            tls,
+        })
+    }
+}
+
+impl Config {
+    /// A server that lets everyone in, without TLS.
+    pub fn new(data_dir: PathBuf, listen: SocketAddr, workers: usize) -> Config {
+        Config {
+            data_dir,
+            listen,
+            workers,
+            max_connections: DEFAULT_MAX_CONNECTIONS,
+            users: None,
+            tls: None,
+        }
+    }
+
+    /// How to listen, with the users and the certificate read from their files.
+    ///
+    /// # Errors
+    /// When one of the files cannot be used.
+    pub fn listener(&self) -> Result<ListenerConfig, ConfigError> {
+        let users = self.users.as_deref().map(Users::try_load).transpose()?;
+        let tls = self
+            .tls
+            .as_ref()
+            .map(|files| TlsIdentity::try_load(&files.certificate, &files.key))
+            .transpose()?;
+        Ok(ListenerConfig {
+            address: self.listen,
+            max_connections: self.max_connections,
+            tls,
+            users: users.unwrap_or_default(),
         })
     }
 }
@@ -183,6 +285,25 @@ mod tests {
         assert_eq!(config.workers, 3);
         assert_eq!(config.listen.port(), 2);
         assert_eq!(config.data_dir, PathBuf::from(DEFAULT_DATA_DIR));
+    }
+
+    #[test]
+    fn tls_needs_both_of_its_files() {
+        let half = ServeOptions {
+            tls_key: Some(PathBuf::from("server.key")),
+            ..Default::default()
+        };
+        assert!(matches!(half.resolve(), Err(ConfigError::HalfTls)));
+        let missing = ServeOptions {
+            tls_key: Some(PathBuf::from("/nowhere/server.key")),
+            tls_certificate: Some(PathBuf::from("/nowhere/server.crt")),
+            ..Default::default()
+        };
+        let error = missing
+            .resolve()
+            .and_then(|config| config.listener())
+            .expect_err("there are no such files");
+        assert!(error.to_string().contains("/nowhere/server.crt"), "{error}");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use crate::config::{Config, ConfigError};
 use crate::database::{DATABASE_NAME, Database, DatabaseConfig, OpenError};
-use crate::pg::{Backends, Listener, ListenerConfig, Notifier};
+use crate::pg::{Backends, Listener, Notifier};
 use crate::session::{Peers, Session, Startup};
 
 /// Whom a client connects as when it does not care.
@@ -122,6 +122,13 @@ impl Server {
     /// # Errors
     /// When one of them cannot be had.
     pub async fn start(config: &Config) -> Result<Server, StartError> {
+        let listen = config.listener()?;
+        if listen.users.is_empty() && !config.listen.ip().is_loopback() {
+            tracing::warn!(
+                "everyone who can reach {} is let in; declare users to change that",
+                config.listen
+            );
+        }
         let database = Database::open(&DatabaseConfig {
             data_dir: config.data_dir.clone(),
             workers: config.workers,
@@ -136,7 +143,7 @@ impl Server {
             source,
         };
         let listener = Listener::bind(
-            &ListenerConfig::new(config.listen),
+            &listen,
             Arc::clone(&database),
             Arc::clone(&peers.backends),
             Arc::clone(&peers.notifier),

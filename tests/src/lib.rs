@@ -1,8 +1,10 @@
 //! Tests of the whole system, and of the house rules its sources keep. The tests are in `tests/`; what they share
 //! is here.
 
+pub mod conversation;
 pub mod oracle;
 mod postgres;
+pub mod raw;
 mod server;
 pub mod service;
 

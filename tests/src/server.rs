@@ -50,6 +50,11 @@ impl TestServer {
         self.running.stop().await;
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// How to connect, as `highwater` to the database `highwater`.
     pub fn config(&self) -> Config {
         let mut config = Config::new();

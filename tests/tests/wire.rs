@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use futures::{SinkExt, StreamExt, TryStreamExt};
 use highwater_server::pg::{UserVerifier, Users};
-use highwater_tests::TestServer;
+use highwater_tests::conversation::converse;
+use highwater_tests::{TestServer, workspace_root};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Error, NoTls, SimpleQueryMessage};
 
@@ -21,6 +22,45 @@ async fn text(client: &Client, sql: &str) -> Vec<Vec<Option<String>>> {
             _ => None,
         })
         .collect()
+}
+
+/// What was said, each with what was heard.
+fn exchanges(conversation: &str) -> Vec<String> {
+    let mut exchanges = Vec::new();
+    for line in conversation.split_inclusive('\n') {
+        match exchanges.last_mut() {
+            Some(last) if line.starts_with('<') => *last = format!("{last}{line}"),
+            _ => exchanges.push(line.to_string()),
+        }
+    }
+    exchanges
+}
+
+/// Every file in `wire/`, against a server of its own. With `HIGHWATER_RECORD=host:port` the files are written anew
+/// from what the server there says, which should be a PostgreSQL.
+#[tokio::test(flavor = "multi_thread")]
+async fn conversations_go_as_with_postgres() {
+    let folder = workspace_root().join("tests/tests/wire");
+    let record = std::env::var("HIGHWATER_RECORD").ok();
+    let mut different = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("the folder is there") {
+        let path = entry.expect("an entry").path();
+        let expected = std::fs::read_to_string(&path).expect("a text file");
+        if let Some(address) = &record {
+            let heard = converse(address.parse().expect("host:port"), &expected).await;
+            std::fs::write(&path, heard).expect("a writable folder");
+            continue;
+        }
+        let server = TestServer::start().await;
+        let heard = converse(server.address(), &expected).await;
+        server.stop().await;
+        for (expected, heard) in exchanges(&expected).into_iter().zip(exchanges(&heard)) {
+            if expected != heard {
+                different.push(format!("{}: expected\n{expected}heard\n{heard}", path.display()));
+            }
+        }
+    }
+    assert!(different.is_empty(), "{}", different.join("\n"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -53,12 +53,8 @@ pub struct DemoOptions {
 pub async fn run(options: DemoOptions) -> Result<(), StartError> {
     let workers = resolve_workers(options.workers)?;
     let folder = temporary_folder()?;
-    let server = Server::start(&Config {
-        data_dir: folder.path().to_path_buf(),
-        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, options.port)),
-        workers,
-    })
-    .await?;
+    let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
+    let server = Server::start(&Config::new(folder.path().to_path_buf(), listen, workers)).await?;
     let mut screen = Screen::open().map_err(StartError::Terminal)?;
     let about = format!(
         "Nexmark auction, {} events a second, {workers} workers; data in {}, removed at the end",

@@ -13,12 +13,13 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Duration;
 
-use super::auth::Users;
 use super::cancel::{Backend, Backends};
 use super::notify::Notifier;
 use super::startup::welcome;
 use super::tls::TlsIdentity;
+use super::users::Users;
 use super::wire::Stream;
+use crate::config::DEFAULT_MAX_CONNECTIONS;
 use crate::session::Database;
 use crate::system::SessionInfo;
 
@@ -47,7 +48,7 @@ impl ListenerConfig {
     pub fn new(address: SocketAddr) -> ListenerConfig {
         ListenerConfig {
             address,
-            max_connections: 1000,
+            max_connections: DEFAULT_MAX_CONNECTIONS,
             tls: None,
             users: Users::default(),
         }
@@ -83,7 +84,7 @@ impl Shared {
             notifier,
             users: config.users.clone(),
             tls: config.tls.clone(),
-            slots: Arc::new(Semaphore::new(config.max_connections)),
+            slots: Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS))),
             stopping: AtomicBool::new(false),
         })
     }

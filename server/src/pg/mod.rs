@@ -47,13 +47,14 @@ mod startup;
 mod statement;
 mod tls;
 pub(crate) mod types;
+mod users;
 mod wire;
 
 #[cfg(test)]
 mod tests;
 
-pub use auth::{UserVerifier, Users};
 pub use cancel::{Backend, Backends};
 pub use listener::{Listener, ListenerConfig};
 pub use notify::{Notification, Notifier};
 pub use tls::{TlsError, TlsIdentity};
+pub use users::{UserVerifier, Users, UsersError};
