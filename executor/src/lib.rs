@@ -26,4 +26,4 @@ pub use collection::Collection;
 pub use error::{ExecError, sql_error};
 pub use projection::Projection;
 pub use render::explain_dataflow;
-pub use runtime::{DataflowSpec, Report, Runtime, RuntimeHandle};
+pub use runtime::{DataflowSpec, Report, Runtime, RuntimeHandle, STACK_BYTES};

@@ -57,6 +57,9 @@ pub enum Report {
     },
 }
 
+/// The stack of a thread that computes expressions: as deep as the parser lets them be nested, in a debug build.
+pub const STACK_BYTES: usize = 64 * 1024 * 1024;
+
 /// The worker threads.
 pub struct Runtime {
     handle: RuntimeHandle,
@@ -99,7 +102,10 @@ impl Runtime {
         };
         let worker_reports = reports.clone();
         let guards = timely::execute(config, move |worker| {
-            worker::run(worker, &receivers[worker.index()], worker_reports.clone());
+            // timely starts its threads with a stack that deep expressions would overflow.
+            stacker::grow(STACK_BYTES, || {
+                worker::run(worker, &receivers[worker.index()], worker_reports.clone());
+            });
         })
         .map_err(|reason| ExecError::Start { reason })?;
         let ends = senders

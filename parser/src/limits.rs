@@ -12,11 +12,11 @@ use crate::source::Source;
 /// How deep parentheses, brackets and CASE may be nested.
 pub(crate) const MAX_NESTING: usize = 200;
 /// How many operators may follow each other between two commas.
-pub(crate) const MAX_CHAIN: usize = 4_000;
+pub(crate) const MAX_CHAIN: usize = 1_000;
 /// How many UNION, INTERSECT and EXCEPT a statement may have.
 pub(crate) const MAX_SET_OPERATIONS: usize = 1_000;
-/// How many tokens a query string may have; a token takes about a hundred bytes.
-pub(crate) const MAX_TOKENS: usize = 20_000_000;
+/// How many tokens a query string may have. A token and what is made of it take about a kilobyte.
+pub(crate) const MAX_TOKENS: usize = 2_000_000;
 /// The recursion that sqlparser itself may do; unary operators are not counted here but there.
 pub(crate) const MAX_RECURSION: usize = 1_000;
 

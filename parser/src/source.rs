@@ -142,6 +142,7 @@ impl<'a> Source<'a> {
             make_names(&mut statement.tokens);
             spelling::rewrite(&mut statement.tokens);
             window::rewrite(&mut statement.tokens);
+            fill_empty_lists(&mut statement.tokens);
         }
         Ok(statements)
     }
@@ -173,6 +174,30 @@ impl<'a> Source<'a> {
             what,
             near: self.sql[byte..].to_string(),
             position: self.sql[..byte].chars().count() + 1,
+        }
+    }
+}
+
+/// A SELECT may have no list: `exists (select)`. sqlparser reads that only before a FROM, so it gets one, of one row.
+fn fill_empty_lists(tokens: &mut Vec<TokenWithSpan>) {
+    let mut index = 0;
+    while index < tokens.len() {
+        let ends = |token: &TokenWithSpan| {
+            token.token == Token::RParen
+                || ["WHERE", "UNION", "EXCEPT", "INTERSECT"]
+                    .iter()
+                    .any(|word| window::is_word(&token.token, word))
+        };
+        let empty = window::is_word(&tokens[index].token, "SELECT") && tokens.get(index + 1).is_none_or(ends);
+        index += 1;
+        if empty {
+            let span = tokens[index - 1].span;
+            let word = |word: &str| Token::make_keyword(word);
+            let zero = Token::Number("0".to_string(), false);
+            let row = [word("FROM"), Token::LParen, word("VALUES"), Token::LParen, zero, Token::RParen, Token::RParen];
+            let name = [word("AS"), Token::make_word("?empty?", Some('"'))];
+            let filling = row.into_iter().chain(name).map(|token| TokenWithSpan { token, span });
+            tokens.splice(index..index, filling);
         }
     }
 }

@@ -33,7 +33,7 @@ fn position_in(text: &str, location: Location) -> usize {
 }
 
 /// The place that a mark means, from a place in the text.
-fn marked_position(text: &str, position: usize, mark: Mark) -> usize {
+pub(crate) fn marked_position(text: &str, position: usize, mark: Mark) -> usize {
     let skipped = |wanted: &dyn Fn(char) -> bool, from: usize| {
         from + text.chars().skip(from - 1).take_while(|c| wanted(*c)).count()
     };

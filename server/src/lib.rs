@@ -6,6 +6,7 @@ pub mod coordinator;
 pub mod database;
 pub mod demo;
 pub mod pg;
+pub mod runtime;
 pub mod serve;
 pub mod session;
 mod stored_catalog;

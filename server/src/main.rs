@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use highwater_server::config::{Cli, Command};
-use highwater_server::demo;
+use highwater_server::{demo, runtime};
 use highwater_server::serve::{StartError, serve};
 use tracing_subscriber::EnvFilter;
 
@@ -41,12 +41,9 @@ fn log_to_stderr(level: &str) {
 }
 
 fn run(command: Command) -> Result<(), StartError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(StartError::Threads)?;
     match command {
-        Command::Serve(options) => runtime.block_on(serve(options.resolve()?)),
-        Command::Demo(options) => runtime.block_on(demo::run(options)),
+        Command::Serve(options) => runtime::block_on(serve(options.resolve()?)),
+        Command::Demo(options) => runtime::block_on(demo::run(options)),
     }
+    .map_err(StartError::Threads)?
 }

@@ -12,6 +12,7 @@ use sqlparser::ast::{
 };
 
 use super::coerce::{Params, placeholder};
+use super::outline::Outline;
 use super::scope::fold_name;
 use super::set::is_set_function;
 use super::{Binder, Casting, ExprCx, Typed};
@@ -170,9 +171,9 @@ impl Binder<'_> {
     ) -> Result<Typed> {
         let untyped = |a: &Typed| a.is_unknown() && matches!(a.expr, Expr::Placeholder(_));
         if !args.iter().any(untyped) {
-            let exprs = args.iter().map(|a| a.expr.clone()).collect();
-            return cx
-                .typed(make(exprs))
+            let outline = Outline::try_new(&args, cx)?;
+            return outline
+                .typed(make(outline.args.clone()))
                 .map_err(|error| undefined_unless_value(error, name, &args));
         }
         for candidate in &PARAMETER_TYPES {

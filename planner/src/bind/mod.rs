@@ -27,6 +27,7 @@ mod object;
 mod one_row;
 mod operator;
 mod order;
+mod outline;
 mod precision;
 mod predicate;
 mod query;

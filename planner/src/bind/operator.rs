@@ -7,6 +7,7 @@ use sqlparser::ast::{self, BinaryOperator, Spanned, UnaryOperator};
 
 use super::coerce::{common_of_two, integer_as_numeric};
 use super::literal::int4;
+use super::outline::Outline;
 use super::types::{Category, casts_implicitly, category, is_oid_like};
 use super::{Binder, Casting, ExprCx, Typed, library};
 use crate::error::{PlanError, Result};
@@ -193,11 +194,15 @@ impl Binder<'_> {
         } else {
             self.meet_operands(op, left, right)?
         };
-        let expr = library::binary(op, left.expr, right.expr, &cx.schema)?;
+        let outline = Outline::try_new(&[left, right], cx)?;
+        let [left, right] = outline.args.as_slice() else {
+            return Err(undefined);
+        };
+        let expr = library::binary(op, left.clone(), right.clone(), &outline.schema)?;
         if comparison {
-            return Ok(Typed::new(expr, SqlType::Bool));
+            return Ok(Typed::new(outline.filled(expr)?, SqlType::Bool));
         }
-        cx.typed(expr).map_err(|_| undefined)
+        outline.typed(expr).map_err(|_| undefined)
     }
 
     /// `||` over text and arrays. Beside text, a value of any other type is its text.

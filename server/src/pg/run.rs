@@ -271,8 +271,8 @@ impl Connection {
     }
 }
 
-/// Statements longer than this are parsed and planned aside.
-const LONG_STATEMENT_BYTES: usize = 32 * 1024;
+/// Statements longer than this are parsed and planned aside: their planning may take long, and cannot be interrupted.
+const LONG_STATEMENT_BYTES: usize = 512;
 
 /// Does work on a statement of this length without holding up the connections that share the thread.
 pub(super) fn give_way<T>(length: usize, work: impl FnOnce() -> T) -> T {

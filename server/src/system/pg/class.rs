@@ -68,7 +68,7 @@ fn user_relation(view: &SystemView, relation: &Relation, rows: &mut Rows<'_>) {
         )
         .set("relhasrules", matches!(kind, "v" | "m"))
         .set("relispopulated", true)
-        .set("relreplident", if kind == "r" { "d" } else { "n" });
+        .set("relreplident", if matches!(kind, "r" | "m") { "d" } else { "n" });
 }
 
 /// PostgreSQL's letter for a kind of relation. A source is a table to clients: they read and describe it alike.
