@@ -180,26 +180,47 @@ impl<'a> Source<'a> {
 
 /// A SELECT may have no list: `exists (select)`. sqlparser reads that only before a FROM, so it gets one, of one row.
 fn fill_empty_lists(tokens: &mut Vec<TokenWithSpan>) {
-    let mut index = 0;
-    while index < tokens.len() {
-        let ends = |token: &TokenWithSpan| {
-            token.token == Token::RParen
-                || ["WHERE", "UNION", "EXCEPT", "INTERSECT"]
-                    .iter()
-                    .any(|word| window::is_word(&token.token, word))
-        };
-        let empty = window::is_word(&tokens[index].token, "SELECT") && tokens.get(index + 1).is_none_or(ends);
-        index += 1;
-        if empty {
-            let span = tokens[index - 1].span;
-            let word = |word: &str| Token::make_keyword(word);
-            let zero = Token::Number("0".to_string(), false);
-            let row = [word("FROM"), Token::LParen, word("VALUES"), Token::LParen, zero, Token::RParen, Token::RParen];
-            let name = [word("AS"), Token::make_word("?empty?", Some('"'))];
-            let filling = row.into_iter().chain(name).map(|token| TokenWithSpan { token, span });
-            tokens.splice(index..index, filling);
+    let is_empty = |tokens: &[TokenWithSpan], index: usize| {
+        window::is_word(&tokens[index].token, "SELECT") && tokens.get(index + 1).is_none_or(follows_no_list)
+    };
+    if !(0..tokens.len()).any(|index| is_empty(tokens, index)) {
+        return;
+    }
+    let mut filled = Vec::with_capacity(tokens.len());
+    for index in 0..tokens.len() {
+        let token = tokens[index].clone();
+        let span = token.span;
+        filled.push(token);
+        if is_empty(tokens, index) {
+            filled.extend(one_row().map(|token| TokenWithSpan { token, span }));
         }
     }
+    *tokens = filled;
+}
+
+/// What may come after a SELECT without a list.
+fn follows_no_list(token: &TokenWithSpan) -> bool {
+    token.token == Token::RParen
+        || ["WHERE", "UNION", "EXCEPT", "INTERSECT"]
+            .iter()
+            .any(|word| window::is_word(&token.token, word))
+}
+
+/// `FROM (VALUES (0)) AS "?empty?"`
+fn one_row() -> impl Iterator<Item = Token> {
+    let zero = Token::Number("0".to_string(), false);
+    [
+        Token::make_keyword("FROM"),
+        Token::LParen,
+        Token::make_keyword("VALUES"),
+        Token::LParen,
+        zero,
+        Token::RParen,
+        Token::RParen,
+        Token::make_keyword("AS"),
+        Token::make_word("?empty?", Some('"')),
+    ]
+    .into_iter()
 }
 
 fn push(statements: &mut Vec<StatementTokens>, tokens: Vec<TokenWithSpan>, semicolon: Option<Location>) {

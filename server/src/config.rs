@@ -138,7 +138,9 @@ impl ConfigError {
     pub fn hint(&self) -> &'static str {
         match self {
             ConfigError::Unreadable { .. } => "Give --config a file that this user can read.",
-            ConfigError::Malformed { .. } => "It is TOML; its options have the names of those on the command line, with _ for -.",
+            ConfigError::Malformed { .. } => {
+                "It is TOML; its options have the names of those on the command line, with _ for -."
+            }
             ConfigError::BadAddress { .. } => "Write it as address:port, for example 127.0.0.1:7432.",
             ConfigError::NoWorkers => "Leave it out for one worker on each core.",
             ConfigError::NoConnections => "Leave it out for the default.",

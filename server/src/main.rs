@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use highwater_server::config::{Cli, Command};
-use highwater_server::{demo, runtime};
 use highwater_server::serve::{StartError, serve};
+use highwater_server::{demo, runtime};
 use tracing_subscriber::EnvFilter;
 
 #[global_allocator]

@@ -1,11 +1,13 @@
 //! [`TestServer`]: a whole server in the test's own process, on a free port and a folder that goes with it.
 
+use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use highwater_server::database::{Database, DatabaseConfig};
 use highwater_server::pg::{Backends, Listener, ListenerConfig, Notifier, Users};
 use tempfile::TempDir;
+use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, Config, Error, NoTls, SimpleQueryMessage};
@@ -23,6 +25,26 @@ struct Running {
     stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
     database: Arc<Database>,
+    _threads: Threads,
+}
+
+/// The server's own threads, like those of the binary.
+struct Threads(Option<Runtime>);
+
+impl Threads {
+    fn spawn<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+        let runtime = self.0.as_ref().expect("threads can be started");
+        runtime.spawn(task)
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            // Tests are asynchronous, where waiting is not allowed.
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl TestServer {
@@ -52,7 +74,7 @@ impl TestServer {
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.running.address
     }
 
     /// How to connect, as `highwater` to the database `highwater`.
@@ -93,15 +115,20 @@ impl Running {
             data_dir: folder.path().to_path_buf(),
             workers,
         };
-        let database = Database::open(&config).await.expect("a folder of our own opens");
-        let mut config = ListenerConfig::new(([127, 0, 0, 1], 0).into());
-        config.users = users.clone();
-        let listener = Listener::bind(&config, Arc::clone(&database), Backends::new(), Notifier::new())
-            .await
-            .expect("some port is free");
+        let mut listen = ListenerConfig::new(([127, 0, 0, 1], 0).into());
+        listen.users = users.clone();
+        let threads = Threads(highwater_server::runtime::build().ok());
+        let opening = threads.spawn(async move {
+            let database = Database::open(&config).await.expect("a folder of our own opens");
+            let listener = Listener::bind(&listen, Arc::clone(&database), Backends::new(), Notifier::new())
+                .await
+                .expect("some port is free");
+            (database, listener)
+        });
+        let (database, listener) = opening.await.expect("opening does not panic");
         let address = listener.local_address().expect("an open socket has an address");
         let (stop, stopped) = oneshot::channel();
-        let serving = tokio::spawn(listener.serve(async {
+        let serving = threads.spawn(listener.serve(async {
             // A dropped sender stops the server as well.
             let _ = stopped.await;
         }));
@@ -110,6 +137,7 @@ impl Running {
             stop,
             serving,
             database,
+            _threads: threads,
         }
     }
 

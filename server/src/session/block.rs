@@ -154,7 +154,8 @@ impl Session {
 
     pub(super) fn begin(&mut self, kind: TransactionKind) {
         self.settings.begin();
-        self.transaction = Some(Transaction::new(Arc::clone(&self.database), kind, false));
+        let read_only = self.settings.is_on("default_transaction_read_only");
+        self.transaction = Some(Transaction::new(Arc::clone(&self.database), kind, read_only));
     }
 
     /// The open transaction. Statements run in one, always; what runs between statements reads in one of its own.

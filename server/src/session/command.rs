@@ -24,7 +24,7 @@ impl Session {
                 self.truncate(&tables).await?;
                 done("TRUNCATE TABLE")
             }
-            Statement::Copy(copy) => self.copy(copy).await,
+            Statement::Copy(copy) => self.copy(copy, parsed).await,
             Statement::Set { name, values, local } => {
                 self.set(name, values, *local)?;
                 done("SET")
@@ -76,7 +76,7 @@ impl Session {
         Ok(Outcome::Done { tag })
     }
 
-    async fn copy(&mut self, copy: &Copy) -> Result<Outcome, SqlError> {
+    async fn copy(&mut self, copy: &Copy, parsed: &Parsed) -> Result<Outcome, SqlError> {
         if copy.from {
             return self.copy_from(copy).await.map(Outcome::CopyIn);
         }
@@ -84,7 +84,8 @@ impl Session {
             CopyWhat::Query(query) => query.as_ref().clone(),
             CopyWhat::Table(name, columns) => super::copy::select_of(name, columns)?,
         };
-        let plan = highwater_planner::plan_query(&self.plan_context(), &query, &[])?;
+        let plan =
+            highwater_planner::plan_query(&self.plan_context(), &query, &[]).map_err(|e| e.in_statement(parsed))?;
         let stream = self.stream(&plan.plan, &Vec::new()).await?;
         Ok(Outcome::CopyOut {
             columns: Arc::from(plan.columns),
