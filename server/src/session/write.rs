@@ -63,7 +63,8 @@ impl Session {
         let table = self.writable(plan.table, "UPDATE")?;
         refuse_append_only(&table, "UPDATE")?;
         self.transaction().lock(plan.table).await?;
-        let pairs = self.source_rows(&plan.source, direct, params, &[plan.table]).await?;
+        let newest = self.read_at_newest(plan.table);
+        let pairs = self.source_rows(&plan.source, direct, params, &newest).await?;
         let width = table.columns.len();
         let old = conform(&table, &columns_of(&pairs, 0, width)?)?;
         let new = conform(&table, &columns_of(&pairs, width, width)?)?;
