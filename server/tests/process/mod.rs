@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
 /// The built binary.
-pub fn binary() -> Command {
+pub(crate) fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_highwater"));
     // What the machine's user has set must not reach the tests.
     for name in [
@@ -25,28 +25,28 @@ pub fn binary() -> Command {
 }
 
 /// Runs the binary to its end: its exit code, what it printed, and what it complained of.
-pub fn run(args: &[&str]) -> (Option<i32>, String, String) {
+pub(crate) fn run(args: &[&str]) -> (Option<i32>, String, String) {
     finish(binary().args(args))
 }
 
 /// Runs a command to its end.
-pub fn finish(command: &mut Command) -> (Option<i32>, String, String) {
+pub(crate) fn finish(command: &mut Command) -> (Option<i32>, String, String) {
     let Output { status, stdout, stderr } = command.output().expect("the command can be run");
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     (status.code(), text(stdout), text(stderr))
 }
 
 /// A server that listens.
-pub struct Serving {
+pub(crate) struct Serving {
     child: Child,
     log: BufReader<Box<dyn Read + Send>>,
     /// The port.
-    pub port: u16,
+    pub(crate) port: u16,
 }
 
 impl Serving {
     /// `highwater serve` on this folder and any port.
-    pub fn start(folder: &Path) -> Serving {
+    pub(crate) fn start(folder: &Path) -> Serving {
         let folder = folder.to_str().expect("a folder with a plain name");
         Serving::spawn(binary().args([
             "serve",
@@ -60,14 +60,14 @@ impl Serving {
     }
 
     /// This command, which must come to listen. What it says is read from its standard error.
-    pub fn spawn(command: &mut Command) -> Serving {
+    pub(crate) fn spawn(command: &mut Command) -> Serving {
         let mut child = command.stderr(Stdio::piped()).spawn().expect("the binary can be run");
         let log: Box<dyn Read + Send> = Box::new(child.stderr.take().expect("it was asked for"));
         Serving::await_port(child, log)
     }
 
     /// This command, which says on its standard output where it listens.
-    pub fn spawn_printing(command: &mut Command) -> Serving {
+    pub(crate) fn spawn_printing(command: &mut Command) -> Serving {
         let mut child = command.stdout(Stdio::piped()).spawn().expect("the binary can be run");
         let log: Box<dyn Read + Send> = Box::new(child.stdout.take().expect("it was asked for"));
         Serving::await_port(child, log)
@@ -93,14 +93,14 @@ impl Serving {
     }
 
     /// The next line that it says.
-    pub fn line(&mut self) -> String {
+    pub(crate) fn line(&mut self) -> String {
         let mut line = String::new();
         self.log.read_line(&mut line).expect("its output is text");
         line
     }
 
     /// Sends it a signal: `TERM`, `INT`, `KILL`.
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill")
             .args(["-s", name, &self.child.id().to_string()])
             .status();
@@ -108,14 +108,14 @@ impl Serving {
     }
 
     /// Waits for its end: how it ended, and the rest of what it said.
-    pub fn wait(mut self) -> (ExitStatus, String) {
+    pub(crate) fn wait(mut self) -> (ExitStatus, String) {
         let mut rest = String::new();
         self.log.read_to_string(&mut rest).expect("its output is text");
         (self.child.wait().expect("it is our child"), rest)
     }
 
     /// psql, connected to it: unaligned rows without a head, stopping at the first error.
-    pub fn psql(&self) -> Command {
+    pub(crate) fn psql(&self) -> Command {
         let mut command = Command::new("psql");
         command
             .args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "highwater"])
@@ -125,7 +125,7 @@ impl Serving {
     }
 
     /// Runs statements through the driver; the first column of all rows.
-    pub async fn query(&self, sql: &str) -> Vec<String> {
+    pub(crate) async fn query(&self, sql: &str) -> Vec<String> {
         let client = self.connect().await;
         let messages = client.simple_query(sql).await.expect("a statement that works");
         messages
@@ -138,7 +138,7 @@ impl Serving {
     }
 
     /// A connection of the driver.
-    pub async fn connect(&self) -> tokio_postgres::Client {
+    pub(crate) async fn connect(&self) -> tokio_postgres::Client {
         let options = format!("host=127.0.0.1 port={} user=highwater dbname=highwater", self.port);
         let (client, connection) = tokio_postgres::connect(&options, tokio_postgres::NoTls)
             .await
