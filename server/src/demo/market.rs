@@ -44,7 +44,7 @@ WHERE window_end = (SELECT max(window_end) - INTERVAL '4 seconds' FROM hot_items
     },
     View {
         name: "auctions_by_category",
-        about: "each auction with its category's name as of its arrival (FOR SYSTEM_TIME AS OF PROCTIME())",
+        about: "auctions by category as of their arrival (AS OF PROCTIME())",
         query: "SELECT c.name AS category, count(*) AS auctions, round(avg(a.initial_bid), 2) AS avg_initial_bid
 FROM auction AS a JOIN category FOR SYSTEM_TIME AS OF PROCTIME() AS c ON a.category = c.id
 GROUP BY c.name",

@@ -172,14 +172,9 @@ impl Show {
     }
 }
 
-/// Each source's name and watermark.
-fn watermarks(sources: &Table) -> Vec<(String, String)> {
+/// Each source's watermark.
+fn watermarks(sources: &Table) -> Vec<String> {
     (0..sources.rows.len())
-        .map(|row| {
-            (
-                sources.text(row, "name").to_string(),
-                sources.text(row, "watermark").to_string(),
-            )
-        })
+        .map(|row| sources.text(row, "watermark").to_string())
         .collect()
 }

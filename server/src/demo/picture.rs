@@ -22,8 +22,8 @@ pub(super) struct Figures {
     pub rows_per_second: Option<f64>,
     /// The newest closed epoch.
     pub epoch: String,
-    /// Each source's name and watermark.
-    pub watermarks: Vec<(String, String)>,
+    /// Each source's watermark.
+    pub watermarks: Vec<String>,
 }
 
 /// Everything, at one epoch.
@@ -40,11 +40,8 @@ impl Picture {
     /// One line with all figures.
     pub(super) fn status(&self) -> String {
         let figures = &self.figures;
-        let watermarks: Vec<String> = figures
-            .watermarks
-            .iter()
-            .map(|(name, watermark)| format!("{name} {watermark}"))
-            .collect();
+        // All three sources are one auction: the one that is furthest behind tells how far it is.
+        let watermark = figures.watermarks.iter().min();
         format!(
             "{} s  {} rows/s  {} rows  epoch {}  watermark {}",
             figures.seconds,
@@ -53,7 +50,7 @@ impl Picture {
                 .map_or("-".to_string(), |rate| grouped(rate.round() as u64)),
             grouped(figures.row_count),
             figures.epoch,
-            watermarks.join(", ")
+            watermark.map_or("-", String::as_str)
         )
     }
 
@@ -136,7 +133,7 @@ mod tests {
                 row_count: 1_234_567,
                 rows_per_second: Some(9_999.6),
                 epoch: "42".to_string(),
-                watermarks: vec![("bid".to_string(), "10:00:01".to_string())],
+                watermarks: vec!["10:00:02".to_string(), "10:00:01".to_string()],
             },
             connect: "psql -p 7432".to_string(),
             views: vec![(&VIEWS[0], table)],
@@ -148,7 +145,7 @@ mod tests {
         assert_eq!(
             picture().lines(80, 8),
             [
-                "7 s  10,000 rows/s  1,234,567 rows  epoch 42  watermark bid 10:00:01",
+                "7 s  10,000 rows/s  1,234,567 rows  epoch 42  watermark 10:00:01",
                 "psql -p 7432   (Ctrl-C ends the demo)",
                 "",
                 "bids_per_window: bids in windows of five seconds (TUMBLE)",
