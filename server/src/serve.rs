@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use highwater_types::SqlError;
 use thiserror::Error;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::{Config, ConfigError};
 use crate::database::{DATABASE_NAME, Database, DatabaseConfig, OpenError};
@@ -201,6 +202,7 @@ impl Server {
 /// When it cannot start.
 pub async fn serve(config: Config) -> Result<(), StartError> {
     let server = Server::start(&config).await?;
+    let stop = stop_signal();
     tracing::info!(
         address = %server.address(),
         data_dir = %config.data_dir.display(),
@@ -208,24 +210,35 @@ pub async fn serve(config: Config) -> Result<(), StartError> {
         "serving"
     );
     tracing::info!("connect with: {}", server.psql());
-    server.run(stop_signal()).await;
+    server.run(stop).await;
     tracing::info!("stopped");
     Ok(())
 }
 
-/// Ready at Ctrl-C or SIGTERM.
-pub async fn stop_signal() {
-    let interrupt = tokio::signal::ctrl_c();
-    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        Ok(signal) => signal,
-        Err(error) => {
-            tracing::warn!(%error, "SIGTERM cannot be watched; use Ctrl-C");
-            interrupt.await.ok();
-            return;
+/// Ready at Ctrl-C or SIGTERM. They are watched from the call on, not only once it is waited for: a signal that comes
+/// right after the server has said where it listens must find it.
+pub fn stop_signal() -> impl Future<Output = ()> {
+    let interrupt = watch(SignalKind::interrupt());
+    let terminate = watch(SignalKind::terminate());
+    async move {
+        tokio::select! {
+            () = raised(interrupt) => {}
+            () = raised(terminate) => {}
         }
-    };
-    tokio::select! {
-        _ = interrupt => {}
-        _ = terminate.recv() => {}
+    }
+}
+
+fn watch(kind: SignalKind) -> Option<Signal> {
+    signal(kind)
+        .inspect_err(|error| tracing::warn!(%error, ?kind, "a signal cannot be watched; it ends the process at once"))
+        .ok()
+}
+
+async fn raised(signal: Option<Signal>) {
+    match signal {
+        Some(mut signal) => {
+            signal.recv().await;
+        }
+        None => std::future::pending().await,
     }
 }

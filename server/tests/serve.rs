@@ -204,6 +204,17 @@ async fn sigterm_tells_the_sessions_and_keeps_what_was_acknowledged() {
     );
 }
 
+#[test]
+fn a_signal_that_comes_as_soon_as_it_listens_stops_it_cleanly() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for signal in ["TERM", "INT", "TERM", "INT"] {
+        let serving = Serving::start(folder.path());
+        serving.signal(signal);
+        let (status, log) = serving.wait();
+        assert!(status.success() && log.contains("stopped"), "{status} {log}");
+    }
+}
+
 #[tokio::test]
 async fn an_idle_session_is_told_why_it_ends() {
     let folder = tempfile::tempdir().expect("a temporary folder");

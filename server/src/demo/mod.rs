@@ -55,6 +55,7 @@ pub async fn run(options: DemoOptions) -> Result<(), StartError> {
     let folder = temporary_folder()?;
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
     let server = Server::start(&Config::new(folder.path().to_path_buf(), listen, workers)).await?;
+    let ended = end(options.seconds);
     let mut screen = Screen::open().map_err(StartError::Terminal)?;
     let about = format!(
         "Nexmark auction, {} events a second, {workers} workers; data in {}, removed at the end",
@@ -82,7 +83,7 @@ pub async fn run(options: DemoOptions) -> Result<(), StartError> {
     }));
     let shown = tokio::select! {
         shown = show.run(options.rate, &mut screen) => shown,
-        () = end(options.seconds) => Ok(()),
+        () = ended => Ok(()),
     };
     let closed = screen.close().map_err(StartError::Terminal);
     stop.send(()).ok();
@@ -106,9 +107,10 @@ fn temporary_folder() -> Result<tempfile::TempDir, StartError> {
 /// Ready at Ctrl-C, SIGTERM, or when the time is over.
 fn end(seconds: Option<u64>) -> impl Future<Output = ()> {
     let time = Duration::from_secs(seconds.unwrap_or(u64::MAX));
+    let stop = stop_signal();
     async move {
         tokio::select! {
-            () = stop_signal() => {}
+            () = stop => {}
             () = tokio::time::sleep(time) => {}
         }
     }
