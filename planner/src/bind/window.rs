@@ -1,8 +1,12 @@
 //! Window functions: `f(...) OVER (...)`.
 
+use arrow::datatypes::DataType;
 use datafusion::common::{Column, ScalarValue};
 use datafusion::logical_expr::expr::{Sort, WindowFunction, WindowFunctionParams};
-use datafusion::logical_expr::{Cast, Expr, LogicalPlan, LogicalPlanBuilder, WindowFrame, WindowFunctionDefinition};
+use datafusion::logical_expr::{
+    Cast, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, WindowFrame, WindowFrameBound, WindowFrameUnits,
+    WindowFunctionDefinition,
+};
 use highwater_types::{SqlError, SqlState, SqlType};
 use sqlparser::ast::{self, NamedWindowExpr, WindowSpec, WindowType};
 
@@ -56,6 +60,10 @@ impl Binder<'_> {
             None => WindowFrame::new((!order_by.is_empty()).then_some(false)),
         };
         frame.regularize_order_bys(&mut order_by).map_err(invalid_frame)?;
+        let frame = match order_by.first() {
+            Some(first) => by_peers(frame, &first.expr.get_type(&cx.schema)?),
+            None => frame,
+        };
         let typed = self.with_argument_types(&call.name, args, cx, |args| {
             Expr::WindowFunction(Box::new(WindowFunction {
                 fun: definition.clone(),
@@ -103,14 +111,31 @@ impl Binder<'_> {
 
 /// DataFusion counts rows in unsigned integers; PostgreSQL in bigint.
 fn as_bigint(typed: Typed, cx: &ExprCx<'_>) -> Result<Typed> {
-    use datafusion::logical_expr::ExprSchemable;
     match typed.expr.get_type(&cx.schema)? {
-        arrow::datatypes::DataType::UInt64 => {
-            let cast = Cast::new(Box::new(typed.expr), arrow::datatypes::DataType::Int64);
+        DataType::UInt64 => {
+            let cast = Cast::new(Box::new(typed.expr), DataType::Int64);
             Ok(Typed::new(Expr::Cast(cast), SqlType::Int8))
         }
         _ => Ok(typed),
     }
+}
+
+/// A RANGE frame without offsets, in groups of peers, which is the same frame. DataFusion takes no RANGE over an order
+/// by these types, since it has no offset for them.
+fn by_peers(frame: WindowFrame, first_key: &DataType) -> WindowFrame {
+    let without_offset = |bound: &WindowFrameBound| match bound {
+        WindowFrameBound::CurrentRow => true,
+        WindowFrameBound::Preceding(offset) | WindowFrameBound::Following(offset) => offset.is_null(),
+    };
+    let has_no_offsets = matches!(
+        first_key,
+        DataType::Binary | DataType::FixedSizeBinary(_) | DataType::Interval(_) | DataType::Time64(_)
+    );
+    let is_range = frame.units == WindowFrameUnits::Range;
+    if is_range && has_no_offsets && without_offset(&frame.start_bound) && without_offset(&frame.end_bound) {
+        return WindowFrame::new_bounds(WindowFrameUnits::Groups, frame.start_bound, frame.end_bound);
+    }
+    frame
 }
 
 fn invalid_frame(error: datafusion::common::DataFusionError) -> PlanError {

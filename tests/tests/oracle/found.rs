@@ -82,3 +82,27 @@ fn a_condition_that_another_makes_needless_takes_its_columns_along() {
         ("SELECT * FROM v", &["1"]),
     ]);
 }
+
+#[test]
+fn windows_are_ordered_by_types_without_offsets() {
+    check(&[
+        ("CREATE TABLE t (k int, u uuid, b bytea, d time, i interval)", &[]),
+        (
+            "CREATE MATERIALIZED VIEW v AS SELECT k, n FROM (SELECT k, rank() OVER (ORDER BY u DESC) AS n FROM t) AS r \
+             WHERE n <= 2",
+            &[],
+        ),
+        (
+            "INSERT INTO t VALUES (1, '00000001-0000-0000-0000-000000000000', '\\x02', '10:00', '1 day'), \
+             (2, '00000002-0000-0000-0000-000000000000', '\\x01', '09:00', '2 days'), \
+             (3, '00000002-0000-0000-0000-000000000000', '\\x01', '09:00', '2 days')",
+            &[],
+        ),
+        ("SELECT * FROM v", &["2|1", "3|1"]),
+        (
+            "SELECT k, rank() OVER (ORDER BY u), dense_rank() OVER (ORDER BY b), sum(k) OVER (ORDER BY d), \
+             row_number() OVER (ORDER BY i, k) FROM t",
+            &["1|1|2|6|1", "2|2|1|5|2", "3|2|1|5|3"],
+        ),
+    ]);
+}
