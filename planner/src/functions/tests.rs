@@ -66,7 +66,7 @@ fn check(cases: &str) {
             time_zone = zone.to_string();
             continue;
         }
-        let (expression, expected) = line.split_once(" => ").expect("expression => answer");
+        let (expression, expected) = line.rsplit_once(" => ").expect("expression => answer");
         let found = answer(&format!("SELECT {expression}"), &time_zone)
             .unwrap_or_else(|error| format!("!{} {}", error.state, error.message));
         count += 1;
