@@ -1,8 +1,9 @@
 //! Every sqllogictest file in every mode, and the rules the files keep.
 //!
 //! Arguments are those of any test binary: `cargo test --workspace --test suites join` runs what has `join` in its
-//! name. `HIGHWATER_POSTGRES='host=... user=...'` also runs the suites that PostgreSQL must answer alike on that
-//! server. `HIGHWATER_SUITES=write` writes what Highwater answers into the files.
+//! name. The suites that PostgreSQL must answer alike also run on a real one: that of
+//! `HIGHWATER_POSTGRES='host=... user=...'`, or one that is started here where PostgreSQL is installed, as it must be
+//! with `CI=true`. `HIGHWATER_SUITES=write` writes what Highwater answers into the files.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use highwater_sqllogictest::{
     Mode, Suite, Target, Viewed, read_floors, run_file, suites, unasserted_states, write_results,
 };
+use highwater_tests::Postgres;
 use sqllogictest::harness::{Arguments, Failed, Trial, run};
+use tokio_postgres::Config;
 
 /// The suites that PostgreSQL answers too.
 const SHARED_WITH_POSTGRES: [&str; 8] = [
@@ -34,11 +37,12 @@ fn main() -> ExitCode {
     let suites = suites().expect("the folder of suites can be read");
     let floors = read_floors().expect("the floors can be read");
     let tally = Tally::default();
+    let (postgres, _server) = postgres(&arguments);
     let mut trials = vec![states(suites.clone())];
     for suite in &suites {
         trials.push(rules(suite));
         for file in &suite.files {
-            trials.extend(trials_of(suite, file, &tally));
+            trials.extend(trials_of(suite, file, &tally, postgres.as_ref()));
         }
     }
     let all = arguments.filter.is_none() && arguments.skip.is_empty() && !arguments.list;
@@ -49,6 +53,23 @@ fn main() -> ExitCode {
         return ExitCode::from(101);
     }
     ExitCode::SUCCESS
+}
+
+/// The PostgreSQL whose answers count, and its server where it is our own.
+fn postgres(arguments: &Arguments) -> (Option<Config>, Option<Postgres>) {
+    if let Ok(named) = std::env::var("HIGHWATER_POSTGRES") {
+        let config = named.parse().expect("HIGHWATER_POSTGRES says how to connect");
+        return (Some(config), None);
+    }
+    if arguments.list {
+        return (None, None);
+    }
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
+    let server = runtime.block_on(Postgres::start());
+    if server.is_none() {
+        eprintln!("left out: PostgreSQL is not installed, so nothing is compared with it");
+    }
+    (server.as_ref().map(Postgres::config), server)
 }
 
 /// Prints how the queries of each suite ran; answers whether one is below its floor.
@@ -92,7 +113,7 @@ fn none_of(complaints: Vec<String>) -> Result<(), Failed> {
     Err(Failed::from(complaints.join("\n")))
 }
 
-fn trials_of(suite: &Suite, file: &Path, tally: &Tally) -> Vec<Trial> {
+fn trials_of(suite: &Suite, file: &Path, tally: &Tally, postgres: Option<&Config>) -> Vec<Trial> {
     let stem = file
         .file_stem()
         .map(|stem| stem.to_string_lossy().into_owned())
@@ -111,11 +132,8 @@ fn trials_of(suite: &Suite, file: &Path, tally: &Tally) -> Vec<Trial> {
             })
         })
         .collect();
-    if let (true, Ok(postgres)) = (
-        SHARED_WITH_POSTGRES.contains(&suite.name.as_str()),
-        std::env::var("HIGHWATER_POSTGRES"),
-    ) {
-        let file = file.to_path_buf();
+    if let (true, Some(postgres)) = (SHARED_WITH_POSTGRES.contains(&suite.name.as_str()), postgres) {
+        let (file, postgres) = (file.to_path_buf(), postgres.clone());
         trials.push(Trial::test(format!("{name} postgresql"), move || {
             in_runtime(on_postgres(file, postgres))
         }));
@@ -143,8 +161,8 @@ async fn on_highwater(file: PathBuf, mode: Mode, suite: String, tally: Tally) ->
     Ok(())
 }
 
-async fn on_postgres(file: PathBuf, connection: String) -> Result<(), Failed> {
-    let mut target = Target::postgres(&connection.parse()?).await?;
+async fn on_postgres(file: PathBuf, postgres: Config) -> Result<(), Failed> {
+    let mut target = Target::postgres(&postgres).await?;
     let result = run_file(&file, Mode::Plain, &mut target).await;
     target.close().await?;
     Ok(result.map(drop)?)
