@@ -1,26 +1,23 @@
 //! `to_char` of dates, times and intervals; `to_date` and `to_timestamp` from text.
 
+use arrow::array::ArrayRef;
 use highwater_types::text::datetime::zone::Zone;
 use highwater_types::text::datetime::{Civil, DAY_US, HOUR_US, MINUTE_US, SECOND_US, days_from_civil, julian_day};
-use highwater_types::{IntervalParts, SqlType};
+use highwater_types::{IntervalParts, SqlError, SqlType};
 
 use super::cast_time::{instant_to_local, is_infinite, local_to_instant};
 use super::extract::iso_week;
 use super::format_keys::{Case, DAYS, Key, MONTHS, Part, ROMAN_MONTHS, in_case, parse};
 use super::format_read::read;
-use super::function::{Function, Takes};
-use super::rows::{Answer, Days, Instant, Interval, Text, Timestamp, map2};
+use super::function::{Call, Function, Takes};
+use super::rows::{Answer, Days, Instant, Interval, Read, Text, Timestamp, map_rows, map2};
 
 /// All of them.
 pub(crate) fn functions() -> Vec<Function> {
     use Takes as T;
     let text = || SqlType::Text;
     vec![
-        Function::new("to_char", &[T::Timestamp, T::Text], text, |c| {
-            map2::<Timestamp, Text, _>(c, |us, template| {
-                Ok((!is_infinite(us)).then(|| write(&parse(template), &Fields::of_local(us), None)))
-            })
-        }),
+        Function::new("to_char", &[T::Timestamp, T::Text], text, of_timestamps),
         Function::new("to_char", &[T::Timestamptz, T::Text], text, |c| {
             let zone = Zone::Named(c.settings.time_zone);
             map2::<Timestamp, Text, _>(c, |us, template| {
@@ -59,6 +56,64 @@ pub(crate) fn functions() -> Vec<Function> {
         )
         .stable(),
     ]
+}
+
+/// Timestamps mostly come in order, and most of a day's have one text in a report by days: the last one is kept.
+fn of_timestamps(call: &Call) -> Result<ArrayRef, SqlError> {
+    let (times, templates) = (Timestamp::open(&call.args[0].array), Text::open(&call.args[1].array));
+    let mut known: Option<(&str, Vec<Part>, i64)> = None;
+    let mut last: Option<(i64, String)> = None;
+    map_rows(call, |row| {
+        let us = Timestamp::value(&times, call.args[0].at(row));
+        let template = Text::value(&templates, call.args[1].at(row));
+        if is_infinite(us) {
+            return Ok(None);
+        }
+        if known.as_ref().is_none_or(|(text, _, _)| *text != template) {
+            let parts = parse(template);
+            let unit_us = unit_us(&parts);
+            (known, last) = (Some((template, parts, unit_us)), None);
+        }
+        let Some((_, parts, unit_us)) = &known else {
+            return Ok(None);
+        };
+        let unit = us.div_euclid(*unit_us);
+        if last.as_ref().is_none_or(|(other, _)| *other != unit) {
+            last = Some((unit, write(parts, &Fields::of_local(us), None)));
+        }
+        Ok(last.as_ref().map(|(_, text)| text.clone()))
+    })
+}
+
+/// Times within so many microseconds, counted from 1970, have one text.
+fn unit_us(parts: &[Part]) -> i64 {
+    let of_key = |key: &Key| match key {
+        Key::Year(_)
+        | Key::YearWithComma
+        | Key::IsoYear(_)
+        | Key::Month
+        | Key::Day
+        | Key::DayOfYear
+        | Key::DayOfWeek
+        | Key::IsoDayOfWeek
+        | Key::WeekOfMonth
+        | Key::WeekOfYear
+        | Key::IsoWeek
+        | Key::MonthName
+        | Key::MonthShort
+        | Key::DayName
+        | Key::DayShort
+        | Key::Quarter => DAY_US,
+        Key::Hour24 | Key::Hour12 => HOUR_US,
+        Key::Minute => MINUTE_US,
+        Key::Second => SECOND_US,
+        _ => 1,
+    };
+    let keys = parts.iter().map(|part| match part {
+        Part::Text(_) => DAY_US,
+        Part::Field { key, .. } => of_key(key),
+    });
+    keys.min().unwrap_or(DAY_US)
 }
 
 fn to_timestamp(text: &str, template: &str, zone: Zone) -> Answer<Instant> {
