@@ -70,9 +70,7 @@ pub(in crate::op) fn from_integers(data_type: &DataType, integers: Int64Array) -
         DataType::UInt32 => narrow::<UInt32Type>(&integers, |v| v as u32),
         DataType::Date32 => narrow::<Date32Type>(&integers, |v| v as i32),
         DataType::Int64 => Arc::new(integers),
-        DataType::Time64(TimeUnit::Microsecond) => {
-            Arc::new(integers.reinterpret_cast::<Time64MicrosecondType>())
-        }
+        DataType::Time64(TimeUnit::Microsecond) => Arc::new(integers.reinterpret_cast::<Time64MicrosecondType>()),
         DataType::Timestamp(TimeUnit::Microsecond, _) => Arc::new(
             integers
                 .reinterpret_cast::<TimestampMicrosecondType>()
