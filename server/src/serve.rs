@@ -58,7 +58,7 @@ pub enum StartError {
         /// The statement.
         sql: String,
         /// Why it failed.
-        error: SqlError,
+        error: Box<SqlError>,
     },
     /// The terminal could not be written to.
     #[error("the terminal cannot be written to: {0}")]

@@ -20,7 +20,7 @@ enum Engine {
     /// Highwater, in this process, on a folder that goes with it. No server while it is between stop and start.
     Highwater { server: Option<Box<TestServer>> },
     /// A database on a PostgreSQL that runs already, dropped when the file is done.
-    Postgres { admin: Config, database: String },
+    Postgres { admin: Box<Config>, database: String },
 }
 
 impl Target {
@@ -51,7 +51,7 @@ impl Target {
         Ok(Target {
             address: Address::new(config),
             engine: Engine::Postgres {
-                admin: admin.clone(),
+                admin: Box::new(admin.clone()),
                 database,
             },
         })

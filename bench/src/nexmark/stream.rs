@@ -33,7 +33,7 @@ pub(super) struct Shape {
 
 impl Shape {
     pub(super) fn check(&self) -> Result<()> {
-        if self.events % ROUND != 0 || self.epoch_events % ROUND != 0 || self.epoch_events == 0 {
+        if !self.events.is_multiple_of(ROUND) || !self.epoch_events.is_multiple_of(ROUND) || self.epoch_events == 0 {
             return Err(format!("events come in rounds of {ROUND}: give multiples of it").into());
         }
         Ok(())

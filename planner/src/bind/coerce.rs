@@ -216,8 +216,12 @@ impl Binder<'_> {
             "yesterday" => Some(-1),
             _ => return Ok(None),
         };
-        let is_time = matches!(to, SqlType::Time);
-        if !matches!(to, SqlType::Date | SqlType::Timestamp | SqlType::Timestamptz) && !(is_time && days.is_none()) {
+        let takes_it = match to {
+            SqlType::Date | SqlType::Timestamp | SqlType::Timestamptz => true,
+            SqlType::Time => days.is_none(),
+            _ => false,
+        };
+        if !takes_it {
             return Ok(None);
         }
         let now = Typed::new(self.scalar_function("now")?.call(vec![]), SqlType::Timestamptz);

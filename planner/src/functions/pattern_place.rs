@@ -16,7 +16,8 @@ const I: Takes = Takes::Int4;
 
 /// All of them.
 pub(crate) fn functions() -> Vec<Function> {
-    let (int4, of_text): (fn() -> SqlType, fn() -> SqlType) = (|| SqlType::Int4, || SqlType::Text);
+    let int4: fn() -> SqlType = || SqlType::Int4;
+    let of_text: fn() -> SqlType = || SqlType::Text;
     let mut functions = Vec::new();
     for takes in [&[T, T][..], &[T, T, I], &[T, T, I, T]] {
         functions.push(Function::new("regexp_count", takes, int4, |c| {

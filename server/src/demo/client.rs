@@ -51,7 +51,7 @@ impl Client {
     pub(super) async fn query(&mut self, sql: &str) -> Result<Table, StartError> {
         self.run(sql).await.map_err(|error| StartError::Demo {
             sql: sql.to_string(),
-            error,
+            error: Box::new(error),
         })
     }
 

@@ -70,7 +70,7 @@ pub async fn run(options: DemoOptions) -> Result<(), StartError> {
     let mut show = Show {
         client: Client::new(server.session().map_err(|error| StartError::Demo {
             sql: String::new(),
-            error,
+            error: Box::new(error),
         })?),
         started: Instant::now(),
         last: None,

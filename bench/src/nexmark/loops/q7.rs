@@ -68,12 +68,12 @@ fn take_in(number: usize, prices: &[i64], times: &[i64], windows: &mut BTreeMap<
         }
         let window = windows.entry(start).or_default();
         window.is_touched = true;
-        for row in row..end {
-            if window.greatest.is_none_or(|greatest| prices[row] > greatest) {
-                window.greatest = Some(prices[row]);
+        for (row, price) in (row..end).zip(&prices[row..end]) {
+            if window.greatest.is_none_or(|greatest| *price > greatest) {
+                window.greatest = Some(*price);
                 window.bids.clear();
             }
-            if window.greatest == Some(prices[row]) {
+            if window.greatest == Some(*price) {
                 window.bids.push((number, row));
             }
         }
