@@ -39,6 +39,21 @@ pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
 /// The plan with the transaction's instant, in microseconds since 1970, in place of `now()`.
 /// A plan that does not ask for it is handed back as it is.
 pub fn with_now(plan: &LogicalPlan, now_us: i64) -> Result<Cow<'_, LogicalPlan>> {
+    if !asks_for_now(plan)? {
+        return Ok(Cow::Borrowed(plan));
+    }
+    let replace = |expr: Expr| {
+        expr.transform(|e| match &e {
+            e if is_now(e) => Ok(Transformed::yes(Expr::Literal(instant(now_us), None))),
+            _ => Ok(Transformed::no(e)),
+        })
+    };
+    let replaced = plan.clone().transform_up(|node| node.map_expressions(replace))?;
+    Ok(Cow::Owned(replaced.data))
+}
+
+/// Whether a plan asks for the transaction's instant.
+pub fn asks_for_now(plan: &LogicalPlan) -> Result<bool> {
     let mut asks = false;
     plan.apply(|node| {
         node.apply_expressions(|expr| {
@@ -50,17 +65,7 @@ pub fn with_now(plan: &LogicalPlan, now_us: i64) -> Result<Cow<'_, LogicalPlan>>
             })
         })
     })?;
-    if !asks {
-        return Ok(Cow::Borrowed(plan));
-    }
-    let replace = |expr: Expr| {
-        expr.transform(|e| match &e {
-            e if is_now(e) => Ok(Transformed::yes(Expr::Literal(instant(now_us), None))),
-            _ => Ok(Transformed::no(e)),
-        })
-    };
-    let replaced = plan.clone().transform_up(|node| node.map_expressions(replace))?;
-    Ok(Cow::Owned(replaced.data))
+    Ok(asks)
 }
 
 fn is_now(expr: &Expr) -> bool {

@@ -139,7 +139,7 @@ impl ConfigError {
         match self {
             ConfigError::Unreadable { .. } => "Give --config a file that this user can read.",
             ConfigError::Malformed { .. } => {
-                "It is TOML; its options have the names of those on the command line, with _ for -."
+                "Its options are data_dir, listen, workers, max_connections, users, tls_certificate and tls_key."
             }
             ConfigError::BadAddress { .. } => "Write it as address:port, for example 127.0.0.1:7432.",
             ConfigError::NoWorkers => "Leave it out for one worker on each core.",

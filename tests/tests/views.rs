@@ -119,3 +119,25 @@ async fn a_restart_keeps_closed_windows_closed() {
     drop(client);
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn now_stands_still_in_a_transaction_and_moves_between_them() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    run(
+        &client,
+        "CREATE TABLE t (id bigint PRIMARY KEY, a timestamptz, b timestamptz)",
+    )
+    .await;
+    let insert = client
+        .prepare("INSERT INTO t VALUES ($1, now(), now())")
+        .await
+        .expect("prepares");
+    for id in 0..2_i64 {
+        client.execute(&insert, &[&id]).await.expect("inserts");
+    }
+    let apart = "SELECT count(*) FILTER (WHERE a = b), count(DISTINCT a) FROM t";
+    assert_eq!(run(&client, apart).await, ["2|2"]);
+    drop(client);
+    server.stop().await;
+}

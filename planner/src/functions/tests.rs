@@ -27,8 +27,9 @@ fn answer(sql: &str, time_zone: &str) -> Result<String, SqlError> {
     let query = highwater_parser::parse_query(sql)?;
     let plan = plan_query(&context(time_zone), &query, &[])?;
     let state = session_state(time_zone);
+    let now = crate::with_now(&plan.plan, 1_700_000_000_000_000)?;
     let batches = futures::executor::block_on(async {
-        let physical = state.query_planner().create_physical_plan(&plan.plan, &state).await?;
+        let physical = state.query_planner().create_physical_plan(&now, &state).await?;
         collect(physical, state.task_ctx()).await
     })
     .map_err(|error| SqlError::from(PlanError::from(error)))?;
