@@ -416,7 +416,8 @@ fn fill(call: &Call) -> Result<ArrayRef, SqlError> {
                 return Err(SqlError::new(
                     SqlState::FEATURE_NOT_SUPPORTED,
                     "arrays of more than one dimension are not supported",
-                ));
+                )
+                .with_hint("Use an array of one dimension, or jsonb."));
             }
         }
         let length = usize::try_from(lengths.value(0)).unwrap_or(0);

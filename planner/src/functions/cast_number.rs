@@ -245,6 +245,7 @@ fn numeric_to_integer(array: &ArrayRef, to: &SqlType) -> Result<ArrayRef, SqlErr
                 SqlState::FEATURE_NOT_SUPPORTED,
                 format!("cannot convert {word} to {to}"),
             )
+            .with_hint("Integers are finite: use double precision or numeric.")
         };
         match numeric_at(array.as_ref(), row as usize) {
             Numeric::NaN => Err(special("NaN")),

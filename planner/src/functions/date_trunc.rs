@@ -76,6 +76,7 @@ pub(crate) fn unsupported_unit(unit: &str, type_name: &str) -> SqlError {
         SqlState::FEATURE_NOT_SUPPORTED,
         format!("unit \"{unit}\" not supported for type {type_name}"),
     )
+    .with_hint("Name a unit that the type has, or cast the value.")
 }
 
 /// A unit under the one name that the functions here know it by.
@@ -200,7 +201,8 @@ fn bin(step: IntervalParts, us: i64, origin: i64) -> Result<i64, SqlError> {
         return Err(SqlError::new(
             SqlState::FEATURE_NOT_SUPPORTED,
             "timestamps cannot be binned into intervals containing months or years",
-        ));
+        )
+        .with_hint("Months differ in length: use date_trunc."));
     }
     let step = length(step);
     if step <= 0 {

@@ -256,7 +256,8 @@ fn read_name<'t>(r: &mut Reading, key: Key, text: &'t str) -> Result<&'t str, Sq
         _ => Err(SqlError::new(
             SqlState::FEATURE_NOT_SUPPORTED,
             "formatting field \"TZ\"/\"OF\" is only supported in to_char",
-        )),
+        )
+        .with_hint("Read the offset with TZH and TZM.")),
     }
 }
 

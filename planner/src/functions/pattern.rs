@@ -150,7 +150,8 @@ pub(crate) fn compile(pattern: &str, flags: &str) -> Result<Regex, SqlError> {
         return Err(SqlError::new(
             SqlState::FEATURE_NOT_SUPPORTED,
             "look-around in a regular expression is not supported",
-        ));
+        )
+        .with_hint("Test with two expressions, joined by AND."));
     }
     ignores_case |= prefix.contains('i');
     by_lines |= prefix.contains(['n', 'm']);
@@ -208,7 +209,8 @@ fn translate(pattern: &str) -> Result<String, SqlError> {
                     return Err(SqlError::new(
                         SqlState::FEATURE_NOT_SUPPORTED,
                         format!("a back reference in a regular expression is not supported: \\{digit}"),
-                    ));
+                    )
+                    .with_hint("Take the groups with regexp_match, and compare them."));
                 }
                 Some(escaped) => {
                     out.push('\\');

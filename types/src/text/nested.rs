@@ -63,7 +63,8 @@ pub(super) fn split_array(text: &str, of_arrays: bool) -> Result<Vec<Option<Stri
             return Err(SqlError::new(
                 SqlState::FEATURE_NOT_SUPPORTED,
                 "arrays whose first subscript is not 1 are not supported",
-            ));
+            )
+            .with_hint("Leave the bounds out."));
         }
         scan.rest = trim(elements);
     }

@@ -100,7 +100,8 @@ pub fn parse_column(
         SqlType::Record(_) => Err(SqlError::new(
             SqlState::FEATURE_NOT_SUPPORTED,
             "input of anonymous composite types is not implemented",
-        )),
+        )
+        .with_hint("Write the row as ROW(...).")),
         SqlType::Array(element) => array(element, values, settings),
     }
 }

@@ -131,7 +131,8 @@ impl Column {
                 return Err(SqlError::new(
                     SqlState::FEATURE_NOT_SUPPORTED,
                     format!("a column of Arrow type {other} has no text form"),
-                ));
+                )
+                .with_hint("Cast it to a type of PostgreSQL."));
             }
         })
     }
