@@ -25,6 +25,7 @@ mod name;
 mod named_arguments;
 mod object;
 mod one_row;
+mod operand;
 mod operator;
 mod order;
 mod outline;

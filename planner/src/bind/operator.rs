@@ -7,6 +7,7 @@ use sqlparser::ast::{self, BinaryOperator, Spanned, UnaryOperator};
 
 use super::coerce::{common_of_two, integer_as_numeric};
 use super::literal::int4;
+use super::operand::{unknown_left, unknown_right};
 use super::outline::Outline;
 use super::types::{Category, casts_implicitly, category, is_oid_like};
 use super::{Binder, Casting, ExprCx, Typed, library};
@@ -390,39 +391,6 @@ pub(crate) fn row_fields(expr: &ast::Expr) -> Option<&[ast::Expr]> {
     match expr {
         ast::Expr::Tuple(fields) => Some(fields),
         _ => None,
-    }
-}
-
-/// The type that a right operand without type takes.
-fn unknown_right(symbol: &str, left: &SqlType) -> SqlType {
-    match (symbol, left) {
-        ("+", SqlType::Date) => SqlType::Interval,
-        ("+", SqlType::Timestamp | SqlType::Timestamptz | SqlType::Time) => SqlType::Interval,
-        ("*" | "/", SqlType::Interval) => SqlType::Float8,
-        ("->" | "->>" | "?" | "-", SqlType::Json | SqlType::Jsonb) => SqlType::Text,
-        ("#>" | "#>>" | "?|" | "?&" | "#-", _) => SqlType::Array(Box::new(SqlType::Text)),
-        ("||", SqlType::Array(_) | SqlType::Jsonb | SqlType::Bytea) => left.clone(),
-        ("||" | "~" | "~*" | "!~" | "!~*", _) => SqlType::Text,
-        ("<<" | ">>", _) => SqlType::Int4,
-        (_, SqlType::Varchar(_)) => SqlType::Text,
-        (_, SqlType::Numeric(_)) => SqlType::Numeric(None),
-        (_, SqlType::Bpchar(_)) => SqlType::Bpchar(None),
-        _ => left.clone(),
-    }
-}
-
-/// The type that a left operand without type takes.
-fn unknown_left(symbol: &str, right: &SqlType) -> SqlType {
-    match (symbol, right) {
-        ("+", SqlType::Interval) => SqlType::Timestamptz,
-        ("+", SqlType::Date) => SqlType::Interval,
-        ("*", SqlType::Interval) => SqlType::Float8,
-        ("||", SqlType::Array(_) | SqlType::Jsonb | SqlType::Bytea) => right.clone(),
-        ("||" | "~" | "~*" | "!~" | "!~*", _) => SqlType::Text,
-        (_, SqlType::Varchar(_)) => SqlType::Text,
-        (_, SqlType::Numeric(_)) => SqlType::Numeric(None),
-        (_, SqlType::Bpchar(_)) => SqlType::Bpchar(None),
-        _ => right.clone(),
     }
 }
 
