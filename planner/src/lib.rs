@@ -32,7 +32,7 @@ pub use dml::{
     plan_delete, plan_insert, plan_update,
 };
 pub use error::{PlanError, Result};
-pub use now::{asks_for_now, with_now};
+pub use now::{instant, with_now, with_now_as_parameter};
 pub use position::Mark;
 pub use query::{BoundQuery, OutputColumn, QueryPlan, bind_query, plan_expressions, plan_query, relations_read};
 pub use session_state::{session_state, shared_session_state};

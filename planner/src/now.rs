@@ -14,6 +14,7 @@ use datafusion::logical_expr::{
 };
 use highwater_types::SqlType;
 
+use crate::bind::placeholder;
 use crate::error::Result;
 
 /// The functions that answer the transaction's instant.
@@ -39,21 +40,16 @@ pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
 /// The plan with the transaction's instant, in microseconds since 1970, in place of `now()`.
 /// A plan that does not ask for it is handed back as it is.
 pub fn with_now(plan: &LogicalPlan, now_us: i64) -> Result<Cow<'_, LogicalPlan>> {
-    if !asks_for_now(plan)? {
-        return Ok(Cow::Borrowed(plan));
-    }
-    let replace = |expr: Expr| {
-        expr.transform(|e| match &e {
-            e if is_now(e) => Ok(Transformed::yes(Expr::Literal(instant(now_us), None))),
-            _ => Ok(Transformed::no(e)),
-        })
-    };
-    let replaced = plan.clone().transform_up(|node| node.map_expressions(replace))?;
-    Ok(Cow::Owned(replaced.data))
+    replace_now(plan, &Expr::Literal(instant(now_us), None))
 }
 
-/// Whether a plan asks for the transaction's instant.
-pub fn asks_for_now(plan: &LogicalPlan) -> Result<bool> {
+/// The plan with the parameter `$number` in place of `now()`, for a plan that is compiled once and run at many times.
+/// A plan that does not ask for it is handed back as it is.
+pub fn with_now_as_parameter(plan: &LogicalPlan, number: usize) -> Result<Cow<'_, LogicalPlan>> {
+    replace_now(plan, &placeholder(number, &SqlType::Timestamptz))
+}
+
+fn replace_now<'p>(plan: &'p LogicalPlan, by: &Expr) -> Result<Cow<'p, LogicalPlan>> {
     let mut asks = false;
     plan.apply(|node| {
         node.apply_expressions(|expr| {
@@ -65,14 +61,25 @@ pub fn asks_for_now(plan: &LogicalPlan) -> Result<bool> {
             })
         })
     })?;
-    Ok(asks)
+    if !asks {
+        return Ok(Cow::Borrowed(plan));
+    }
+    let replace = |expr: Expr| {
+        expr.transform(|e| match &e {
+            e if is_now(e) => Ok(Transformed::yes(by.clone())),
+            _ => Ok(Transformed::no(e)),
+        })
+    };
+    let replaced = plan.clone().transform_up(|node| node.map_expressions(replace))?;
+    Ok(Cow::Owned(replaced.data))
 }
 
 fn is_now(expr: &Expr) -> bool {
     matches!(expr, Expr::ScalarFunction(ScalarFunction { func, .. }) if FIXED.contains(&func.name()))
 }
 
-fn instant(micros: i64) -> ScalarValue {
+/// The value that `now()` has at an instant, in microseconds since 1970.
+pub fn instant(micros: i64) -> ScalarValue {
     ScalarValue::TimestampMicrosecond(Some(micros), Some(Arc::from("UTC")))
 }
 

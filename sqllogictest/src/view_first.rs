@@ -12,7 +12,7 @@ use crate::client::{Client, ClientError, NOT_SUPPORTED};
 use crate::sql::Kind;
 
 /// Where the views are: apart from what files list.
-pub(crate) const SCHEMA: &str = "view_first";
+const SCHEMA: &str = "view_first";
 /// A query with this label runs as it is: `query I rowsort plain`.
 const PLAIN_LABEL: &str = "plain";
 

@@ -111,6 +111,11 @@ impl DirectPlan {
         })
     }
 
+    /// How many parameters it was compiled for.
+    pub fn parameter_count(&self) -> usize {
+        self.params.len()
+    }
+
     /// The relation whose row it finds by key, if it does.
     pub fn reads(&self) -> Option<RelationId> {
         match &self.base {

@@ -171,10 +171,7 @@ fn assign(operator: &mut FusedOp, batch: RecordBatch, schema: &SchemaRef) -> Res
         .map_err(external)?;
     let (deltas, faults) = out.take();
     if let Some((fault, _)) = faults.into_iter().next() {
-        return Err(DataFusionError::External(Box::new(SqlError::new(
-            fault.state,
-            fault.message,
-        ))));
+        return Err(DataFusionError::External(Box::new(SqlError::from(fault))));
     }
     let own_schema = |delta: Delta| {
         let batch = delta.into_parts().0;

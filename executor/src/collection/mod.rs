@@ -90,7 +90,7 @@ impl Collection {
     /// A fault that is live at the epoch, or that the epoch is no longer kept.
     pub fn scan(&self, epoch: Epoch, projection: Option<&[usize]>) -> Result<Vec<RecordBatch>, SqlError> {
         if let Some((fault, _)) = self.faults_at(epoch).into_iter().next() {
-            return Err(SqlError::new(fault.state, fault.message));
+            return Err(SqlError::from(fault));
         }
         Ok(self.rows(epoch, projection)?)
     }
@@ -133,7 +133,7 @@ impl Collection {
     /// A fault that is live at the epoch; that the epoch is no longer kept; columns that are not the key's.
     pub fn lookup(&self, epoch: Epoch, key_columns: &[ArrayRef]) -> Result<Option<RecordBatch>, SqlError> {
         if let Some((fault, _)) = self.faults_at(epoch).into_iter().next() {
-            return Err(SqlError::new(fault.state, fault.message));
+            return Err(SqlError::from(fault));
         }
         Ok(self.find(epoch, key_columns)?)
     }

@@ -135,6 +135,5 @@ pub(super) fn evaluate_guarded(
 
 /// What a reader is told about a row on which `error` happened.
 pub(super) fn to_fault(error: ExecError) -> Fault {
-    let told = SqlError::from(error);
-    Fault::new(told.state, told.message)
+    Fault::from(SqlError::from(error))
 }

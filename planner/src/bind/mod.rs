@@ -58,7 +58,7 @@ use crate::error::Result;
 use crate::query::{BoundQuery, OutputColumn};
 use crate::session_state::shared_session_state;
 
-pub(crate) use coerce::{Casting, Typed};
+pub(crate) use coerce::{Casting, Typed, placeholder};
 pub(crate) use expr::{ExprCx, Place};
 pub(crate) use object::Named;
 pub(crate) use precision::check_column as check_precision;
