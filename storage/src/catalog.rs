@@ -110,6 +110,7 @@ impl CatalogTree {
 
     /// Makes a change in one transaction, durable on return.
     pub(crate) fn commit(&self, disk: &Disk, change: Change) -> Result<(), StorageError> {
+        disk.check_room(change.writes.size_bytes())?;
         disk.apply(&self.tree, change.writes)?;
         disk.sync()
     }

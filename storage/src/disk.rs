@@ -12,6 +12,10 @@
 //! than [`VALUE_BYTES_MAX`]: then no leaf reaches the limit and everything is in the one file.
 //!
 //! Opening a damaged file can make sled panic; that is caught and reported as damage.
+//!
+//! When the device is full, sled fails a write half done and takes no more, and what is on the device is only known
+//! after a restart. So sled is not let come to that: [`Disk::check_room`] refuses a write while there is still room
+//! for sled's own, and takes the next one when there is more again.
 
 use std::fs::File;
 use std::io;
@@ -32,6 +36,9 @@ const CACHE_BYTES: u64 = 32 << 20;
 /// How often sled looks for segments to clean. It also writes then, which we never wait for.
 const CLEAN_EVERY_MS: u64 = 500;
 
+/// So much of the device is left to sled, which writes whole segments, moves old ones and notes where they are.
+const KEPT_FREE_BYTES: u64 = 16 << 20;
+
 /// How long a handle that this process has dropped is waited for, and how often it is looked at.
 const HANDLE_WAIT: Duration = Duration::from_secs(5);
 const HANDLE_POLL: Duration = Duration::from_millis(1);
@@ -47,6 +54,15 @@ impl Writes {
 
     pub(crate) fn remove(&mut self, key: impl Into<Vec<u8>>) {
         self.0.push((key.into(), None));
+    }
+
+    /// About how much they take on the device.
+    pub(crate) fn size_bytes(&self) -> u64 {
+        let sizes = self
+            .0
+            .iter()
+            .map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len));
+        sizes.sum::<usize>() as u64
     }
 
     fn into_batch(self) -> Batch {
@@ -119,6 +135,22 @@ impl Disk {
         match self.db.drop_tree(name) {
             Ok(_) => Ok(()),
             Err(e) => Err(self.stop(translate(&self.folder, "write", e))),
+        }
+    }
+
+    /// Refuses to write so many bytes when the device has no room for them.
+    pub(crate) fn check_room(&self, bytes: u64) -> Result<(), StorageError> {
+        let device = rustix::fs::fstatvfs(&self.file).map_err(|errno| StorageError::Io {
+            action: "ask about",
+            path: self.folder.clone(),
+            source: errno.into(),
+        })?;
+        let free = device.f_bavail.saturating_mul(device.f_frsize);
+        match free < bytes.saturating_add(KEPT_FREE_BYTES) {
+            true => Err(StorageError::DiskFull {
+                folder: self.folder.clone(),
+            }),
+            false => Ok(()),
         }
     }
 

@@ -81,9 +81,7 @@ impl StorageError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             StorageError::Locked { .. } => Some("Stop the other server, or give this one its own --data-dir."),
-            StorageError::DiskFull { .. } => {
-                Some("Free some space, then restart the server: nothing acknowledged is lost.")
-            }
+            StorageError::DiskFull { .. } => Some("Free some space, and try again: nothing acknowledged is lost."),
             StorageError::Damaged { .. } => Some("Restore the data folder from a copy."),
             StorageError::UnknownVersion { .. } => {
                 Some("Open the data folder with the version that wrote it, or a newer one.")

@@ -58,7 +58,11 @@ impl Store {
             return Err(error);
         }
         if wal.is_long() {
-            wal.compact()?;
+            match wal.compact() {
+                // A full device is no reason not to start: the long log is as good.
+                Err(error @ StorageError::DiskFull { .. }) => tracing::warn!(%error, "the log is not compacted"),
+                compacted => compacted?,
+            }
         }
         Ok(Store {
             folder: dir.to_path_buf(),

@@ -1,12 +1,17 @@
 //! The log's own thread: it makes one epoch's writes durable at a time, while the coordinator gives the next ones
-//! their order and passes on what the workers report. One sync serves all transactions of an epoch.
+//! their order and passes on what the workers report. One sync serves all transactions of an epoch. A log that has
+//! grown long is compacted on a thread beside.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
 use highwater_storage::{Store, WalEntry};
 use highwater_types::{Epoch, SqlError};
+
+/// After a compaction the next one waits so long at least.
+const COMPACTION_PAUSE: Duration = Duration::from_secs(30);
 
 /// The way to the log's thread.
 pub(super) struct LogThread {
@@ -25,11 +30,13 @@ impl LogThread {
         let (requests, to_log) = crossbeam_channel::bounded::<(Epoch, Vec<WalEntry>)>(1);
         let (answer, answers) = crossbeam_channel::bounded(1);
         let thread = std::thread::Builder::new().name("log".to_string()).spawn(move || {
+            let mut compaction = Compaction::new();
             for (epoch, entries) in to_log {
                 let logged = store.wal().append(epoch, &entries).map_err(SqlError::from);
                 if answer.send(logged).is_err() {
                     return;
                 }
+                compaction.start_if_due(&store);
             }
         })?;
         Ok(LogThread {
@@ -59,6 +66,50 @@ impl Drop for LogThread {
         self.requests = None;
         if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the log's thread ended in a panic");
+        }
+    }
+}
+
+/// The thread that compacts the log, when it runs.
+struct Compaction {
+    thread: Option<JoinHandle<()>>,
+    not_before: Instant,
+}
+
+impl Compaction {
+    fn new() -> Compaction {
+        Compaction {
+            thread: None,
+            not_before: Instant::now(),
+        }
+    }
+
+    fn start_if_due(&mut self, store: &Arc<Store>) {
+        let is_running = self.thread.as_ref().is_some_and(|thread| !thread.is_finished());
+        if is_running || Instant::now() < self.not_before || !store.wal().is_long() {
+            return;
+        }
+        self.not_before = Instant::now() + COMPACTION_PAUSE;
+        let store = Arc::clone(store);
+        let compact = move || {
+            if let Err(error) = store.wal().compact() {
+                tracing::warn!(%error, "the log could not be compacted; it stays as long as it is");
+            }
+        };
+        match std::thread::Builder::new()
+            .name("compaction".to_string())
+            .spawn(compact)
+        {
+            Ok(thread) => self.thread = Some(thread),
+            Err(error) => tracing::warn!(%error, "the log cannot be compacted"),
+        }
+    }
+}
+
+impl Drop for Compaction {
+    fn drop(&mut self) {
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the log's compaction ended in a panic");
         }
     }
 }

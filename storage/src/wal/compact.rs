@@ -39,6 +39,7 @@ impl Wal {
     /// When a record is damaged or the disk refuses; the log stays as it was.
     pub fn compact(&self) -> Result<(), StorageError> {
         let _one_at_a_time = self.compacting.lock().unwrap_or_else(|e| e.into_inner());
+        self.disk.check_room(self.size_bytes())?;
         let cut = self.rotate()?;
         let records = {
             let writer = self.writer();

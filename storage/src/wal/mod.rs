@@ -30,9 +30,9 @@ use self::record::{Encoder, Header, RecordKey, place};
 use crate::StorageError;
 use crate::disk::{Disk, VALUE_BYTES_MAX, Writes};
 
-/// A log of more appends than this is compacted at open: replaying it would take a second or so.
+/// A log of more appends than this is compacted, if its base is small: replaying it would take a second or so.
 const LONG_APPENDS: u64 = 20_000;
-/// A log of more bytes than this is compacted at open, if its base is not larger.
+/// A log of more bytes than this is compacted, if its base is not larger.
 const LONG_BYTES: u64 = 64 << 20;
 
 /// Changes of one table in one epoch.
@@ -42,6 +42,15 @@ pub struct WalEntry {
     pub relation: RelationId,
     /// The changes.
     pub delta: Delta,
+}
+
+impl WalEntry {
+    /// About how much it takes in the log.
+    fn size_bytes(&self) -> u64 {
+        let columns = self.delta.batch().columns().iter();
+        let sizes = columns.map(|column| column.to_data().get_slice_memory_size().unwrap_or_default());
+        sizes.sum::<usize>() as u64
+    }
 }
 
 /// The write-ahead log.
@@ -115,7 +124,8 @@ impl Wal {
     /// Appends the changes of one epoch, durable on return: one sync for all of them. Epochs must increase.
     ///
     /// # Errors
-    /// When it could not be made durable; then the store takes no more writes until it is opened again.
+    /// When the device is full, and nothing has been done; or when it could not be made durable: then the store takes no
+    /// more writes until it is opened again.
     pub fn append(&self, epoch: Epoch, entries: &[WalEntry]) -> Result<(), StorageError> {
         self.append_after_forgetting(epoch, &[], entries)
     }
@@ -140,6 +150,7 @@ impl Wal {
         }
         let mut meta = Writes::default();
         let mut log = Writes::default();
+        self.disk.check_room(entries.iter().map(WalEntry::size_bytes).sum())?;
         let has_new_schema = writer.put_entries(epoch, entries, &mut meta, &mut log)?;
         for relation in forgotten {
             writer.marks.put(*relation, epoch, &mut meta);
@@ -161,6 +172,7 @@ impl Wal {
     pub fn forget(&self, relation: RelationId) -> Result<(), StorageError> {
         let mut writer = self.writer();
         let mut meta = Writes::default();
+        self.disk.check_room(0)?;
         let epoch = writer.last_epoch.next();
         writer.marks.put(relation, epoch, &mut meta);
         self.disk.apply(&self.meta, meta)?;
@@ -187,7 +199,15 @@ impl Wal {
         let writer = self.writer();
         let appends = writer.next_sequence - writer.layout.first_sequence;
         let bytes = writer.log_bytes - writer.layout.first_bytes;
-        appends > LONG_APPENDS || (bytes > LONG_BYTES && bytes > writer.layout.base_bytes)
+        // A large base takes long to read as well, and to write anew.
+        let many = LONG_APPENDS * (1 + writer.layout.base_bytes / LONG_BYTES);
+        appends > many || (bytes > LONG_BYTES && bytes > writer.layout.base_bytes)
+    }
+
+    /// Bytes of all records that a replay would read.
+    fn size_bytes(&self) -> u64 {
+        let writer = self.writer();
+        writer.log_bytes - writer.layout.first_bytes + writer.layout.base_bytes
     }
 
     fn writer(&self) -> MutexGuard<'_, Writer> {
