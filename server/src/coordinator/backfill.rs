@@ -63,8 +63,12 @@ impl Backfill {
         Ok(())
     }
 
-    fn run(self, runtime: &RuntimeHandle, mut closed: watch::Receiver<Epoch>) -> Result<(), SqlError> {
+    fn run(mut self, runtime: &RuntimeHandle, mut closed: watch::Receiver<Epoch>) -> Result<(), SqlError> {
         let at = self.at.epoch();
+        // Stored rows come first: once they are read, nothing has to be kept for it.
+        self.inputs
+            .sort_by_key(|(_, history)| !matches!(history, History::Stored(_)));
+        let mut hold = Some(self.at);
         // An error means that the server is stopping, and nobody waits for this view any more.
         if block_on(closed.wait_for(|epoch| *epoch >= at)).is_err() {
             return Ok(());
@@ -84,6 +88,7 @@ impl Backfill {
                     until,
                     late,
                 } => {
+                    hold = None;
                     let replay = Replay {
                         runtime,
                         view: self.view,
@@ -96,6 +101,7 @@ impl Backfill {
             }
             runtime.history_done(self.view, input);
         }
+        drop(hold);
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use highwater_executor::{Collection, DataflowSpec};
 use highwater_planner::ViewPlan;
@@ -106,6 +107,8 @@ impl Core {
                 collection,
                 inputs: plan.stream.inputs.clone(),
                 waiting: Some(done),
+                made_at: Instant::now(),
+                waiting_rows: 0,
             },
         );
         let wake = self.wake.clone();

@@ -8,13 +8,13 @@
 //! So commits are given their order, and locks go, while the device is busy with those before them. An epoch that
 //! cannot be made durable is taken back, and with it the one that opened after it, which may have built on it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use highwater_storage::WalEntry;
 use highwater_types::{Delta, Epoch, RelationId, SourceWatermark, SqlError, SqlState, Tick};
 use tokio::sync::oneshot;
 
-use super::core::{Core, wall_us};
+use super::core::{Core, View, wall_us};
 use super::late::late_rows;
 use super::progress::Progress;
 use super::table::Accepted;
@@ -210,7 +210,18 @@ impl Core {
         let mut moved = false;
         for (id, feed) in &mut self.sources {
             let mut deltas = Vec::new();
-            let mark = feed.take_rows(&mut room, &mut deltas, &mut self.progress);
+            // Views made one after the other on a source at full speed would each have twice as much to catch up with.
+            let mark = if feed.is_ahead() && catching_up(&mut self.views, *id).any(|view| view.must_catch_up()) {
+                let mark = feed.take_rows(&mut 1, &mut deltas, &mut self.progress);
+                feed.rest();
+                mark
+            } else {
+                feed.take_rows(&mut room, &mut deltas, &mut self.progress)
+            };
+            let rows: usize = deltas.iter().map(Delta::num_rows).sum();
+            if rows > 0 {
+                catching_up(&mut self.views, *id).for_each(|view| view.waiting_rows += rows);
+            }
             moved |= mark.before != mark.after || !deltas.is_empty();
             marks.push(mark);
             if !deltas.is_empty() {
@@ -301,4 +312,11 @@ impl Core {
         });
         marks.collect()
     }
+}
+
+/// The views that are catching up with a relation.
+fn catching_up(views: &mut HashMap<RelationId, View>, input: RelationId) -> impl Iterator<Item = &mut View> {
+    views
+        .values_mut()
+        .filter(move |view| view.waiting.is_some() && view.inputs.contains(&input))
 }

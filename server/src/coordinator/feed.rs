@@ -20,6 +20,9 @@ use super::reader::{Failure, SourceEvent, SourceThread};
 use super::source::{RowShape, SourceRows, split_late};
 use super::status::{DeadRow, LateRow, PartitionStatus, SourceState, SourceSummary, push_kept};
 
+/// A source that yields to others gives one batch of rows, and the next one so much later.
+const YIELD_PAUSE: Duration = Duration::from_millis(400);
+
 /// A source: its thread while it is read, and how far it has come.
 pub(crate) struct SourceFeed {
     /// The source.
@@ -32,6 +35,8 @@ pub(crate) struct SourceFeed {
     partitions: BTreeMap<PartitionId, PartitionState>,
     watermark: Watermark,
     all_idle_since: Option<(Instant, Watermark)>,
+    /// Gives no rows before.
+    rests_until: Option<Instant>,
     /// Records that came too late: a view made later must not see them either.
     late: LateRecords,
     /// What does not work, by partition; of the source as a whole under `None`.
@@ -66,6 +71,7 @@ impl SourceFeed {
             partitions: BTreeMap::new(),
             watermark: Watermark::NONE,
             all_idle_since: None,
+            rests_until: None,
             late: LateRecords::default(),
             failures: BTreeMap::new(),
             row_count: 0,
@@ -91,9 +97,23 @@ impl SourceFeed {
         *self = SourceFeed::new(Arc::clone(&self.relation), self.spec.clone(), Arc::clone(&self.shape));
     }
 
-    /// Whether rows are waiting.
+    /// Whether rows are waiting that may be taken.
     pub fn has_rows(&self) -> bool {
-        self.thread.as_ref().is_some_and(SourceThread::has_events)
+        self.thread.as_ref().is_some_and(SourceThread::has_events) && !self.rests()
+    }
+
+    /// Whether it could bring more than is taken: it has no pace of its own.
+    pub fn is_ahead(&self) -> bool {
+        self.thread.as_ref().is_some_and(SourceThread::is_ahead)
+    }
+
+    /// Gives no more rows for a while.
+    pub fn rest(&mut self) {
+        self.rests_until = Some(Instant::now() + YIELD_PAUSE);
+    }
+
+    fn rests(&self) -> bool {
+        self.rests_until.is_some_and(|until| Instant::now() < until)
     }
 
     /// Where each partition is: everything before has been applied.
@@ -118,7 +138,9 @@ impl SourceFeed {
     pub fn take_rows(&mut self, room: &mut usize, deltas: &mut Vec<Delta>, progress: &mut Progress) -> SourceWatermark {
         let before = self.watermark;
         let mut changed = false;
+        let rests = self.rests();
         while *room > 0
+            && !rests
             && let Some(event) = self.thread.as_ref().and_then(SourceThread::next_event)
         {
             changed = true;

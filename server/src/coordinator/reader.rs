@@ -109,6 +109,11 @@ impl SourceThread {
     pub fn has_events(&self) -> bool {
         !self.events.is_empty()
     }
+
+    /// Whether the thread is ahead of whoever takes its events, as far as it may be.
+    pub fn is_ahead(&self) -> bool {
+        self.events.is_full()
+    }
 }
 
 impl Drop for SourceThread {
