@@ -17,11 +17,11 @@ impl Session {
     pub(super) fn explain(&mut self, statement: &Statement) -> Result<Vec<String>, SqlError> {
         let context = self.plan_context();
         let plan = match statement {
-            Statement::Query(query) => highwater_planner::plan_query(&context, query, &[])?.plan,
-            Statement::Insert(insert) => highwater_planner::plan_insert(&context, insert, &[])?.source.plan,
-            Statement::Update(update) => highwater_planner::plan_update(&context, update, &[])?.source.plan,
-            Statement::Delete(delete) => highwater_planner::plan_delete(&context, delete, &[])?.source.plan,
-            Statement::CreateTableAs { query, .. } => highwater_planner::plan_query(&context, query, &[])?.plan,
+            Statement::Query(query) => highwater_planner::plan_query(&context, query, &[])?,
+            Statement::Insert(insert) => highwater_planner::plan_insert(&context, insert, &[])?.source,
+            Statement::Update(update) => highwater_planner::plan_update(&context, update, &[])?.source,
+            Statement::Delete(delete) => highwater_planner::plan_delete(&context, delete, &[])?.source,
+            Statement::CreateTableAs { query, .. } => highwater_planner::plan_query(&context, query, &[])?,
             Statement::CreateView(create) if create.materialized => return self.explain_new_view(&context, create),
             _ => {
                 return Err(unsupported(
@@ -30,7 +30,12 @@ impl Session {
                 ));
             }
         };
-        Ok(lines_of(&plan.display_indent()))
+        let mut lines = lines_of(&plan.plan.display_indent());
+        let by_key = self.direct_plan(&plan).and_then(|direct| direct.reads());
+        if let Some(relation) = by_key.and_then(|id| context.catalog.relation(id)) {
+            lines.push(format!("Short cut: the row of {} by its key", relation.display_name()));
+        }
+        Ok(lines)
     }
 
     fn explain_new_view(&self, context: &PlanContext, create: &CreateView) -> Result<Vec<String>, SqlError> {

@@ -28,6 +28,8 @@ pub(crate) struct Transaction {
     hold: Option<Arc<EpochHold>>,
     writes: Vec<(RelationId, Delta)>,
     savepoints: Vec<(String, usize)>,
+    /// Whether it may hold locks.
+    has_locked: bool,
 }
 
 /// How a transaction came to be.
@@ -54,6 +56,7 @@ impl Transaction {
             hold: None,
             writes: Vec::new(),
             savepoints: Vec::new(),
+            has_locked: false,
         }
     }
 
@@ -135,7 +138,8 @@ impl Transaction {
     ///
     /// # Errors
     /// `40P01` on a deadlock, `25006` in a read-only transaction.
-    pub(crate) async fn lock(&self, table: RelationId) -> Result<(), SqlError> {
+    pub(crate) async fn lock(&mut self, table: RelationId) -> Result<(), SqlError> {
+        self.has_locked = true;
         self.database.locks.acquire(self.id, table).await
     }
 
@@ -208,10 +212,14 @@ impl Transaction {
             at: hold.epoch(),
             tables: tables_under(&self.database.world().catalog, self.reads.iter().copied()),
         });
-        let (database, id) = (Arc::clone(&self.database), self.id);
+        let (database, id, has_locked) = (Arc::clone(&self.database), self.id, self.has_locked);
         self.database
             .coordinator()
-            .commit(writes, reads, move || database.locks.release(id))
+            .commit(writes, reads, move || {
+                if has_locked {
+                    database.locks.release(id);
+                }
+            })
             .await?;
         Ok(())
     }
@@ -232,6 +240,8 @@ impl Transaction {
 /// However it ends, its locks go.
 impl Drop for Transaction {
     fn drop(&mut self) {
-        self.database.locks.release(self.id);
+        if self.has_locked {
+            self.database.locks.release(self.id);
+        }
     }
 }
