@@ -3,10 +3,12 @@
 //!
 //! ```text
 //! cargo run --release -p highwater-bench -- nexmark
+//! cargo build --release --workspace --bins && target/release/highwater-bench serving
 //! ```
 
 mod measure;
 mod nexmark;
+mod serving;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -18,12 +20,14 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 const USAGE: &str = "\
-usage: highwater-bench nexmark [--events N] [--epoch-events N] [--queries q0,q1,...] [--workers 1,2]";
+usage: highwater-bench nexmark [--events N] [--epoch-events N] [--queries q0,q1,...] [--workers 1,2]
+       highwater-bench serving [--server PATH] [--seconds N] [--only start,insert,reads,views,updates]";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let done = match args.split_first() {
         Some((word, rest)) if word == "nexmark" => nexmark::main(rest),
+        Some((word, rest)) if word == "serving" => serving::main(rest),
         _ => Err(USAGE.into()),
     };
     match done {

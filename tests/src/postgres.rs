@@ -28,6 +28,11 @@ impl Postgres {
     /// Starts an empty one: UTF-8, locale C, time zone UTC, everyone trusted. `None` where PostgreSQL is not installed,
     /// which on a CI machine (`CI=true`) is a failure.
     pub async fn start() -> Option<Postgres> {
+        Postgres::start_with(&["fsync=off", "timezone=UTC", "work_mem=256MB", "max_wal_size=4GB"]).await
+    }
+
+    /// Starts an empty one with these settings. `None` as for [`Postgres::start`].
+    pub async fn start_with(settings: &[&str]) -> Option<Postgres> {
         let Some(programs) = programs() else {
             let on_ci = std::env::var("CI").is_ok_and(|value| value == "true");
             assert!(
@@ -76,16 +81,7 @@ impl Postgres {
         let socket = format!("unix_socket_directories={}", folder.path().display());
         let server = command("postgres")
             .args(["-D", "data", "-c", "listen_addresses=", "-c", &socket])
-            .args([
-                "-c",
-                "fsync=off",
-                "-c",
-                "timezone=UTC",
-                "-c",
-                "work_mem=256MB",
-                "-c",
-                "max_wal_size=4GB",
-            ])
+            .args(settings.iter().flat_map(|setting| ["-c", setting]))
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
