@@ -18,6 +18,7 @@ use sqlparser::tokenizer::Span;
 use super::types::{Category, casts_explicitly, casts_implicitly, casts_in_assignment, category, is_oid_like};
 use super::{Binder, library};
 use crate::error::{PlanError, Result};
+use crate::functions::scalar_at;
 
 /// A bound expression and its PostgreSQL type.
 #[derive(Debug, Clone)]
@@ -246,10 +247,7 @@ impl Binder<'_> {
             _ => text,
         };
         let column = parse_column(to, &mut [Some(text)].into_iter(), &settings).map_err(PlanError::from)?;
-        Ok(Expr::Literal(
-            ScalarValue::try_from_array(&column, 0)?,
-            json_metadata(to),
-        ))
+        Ok(Expr::Literal(scalar_at(&column, 0)?, json_metadata(to)))
     }
 
     /// The value of an expression without columns, as a literal.
@@ -328,7 +326,7 @@ fn value_of(expr: &dyn PhysicalExpr) -> Result<Expr> {
     let options = RecordBatchOptions::new().with_row_count(Some(1));
     let row = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), vec![], &options)?;
     let array = expr.evaluate(&row)?.into_array(1)?;
-    Ok(Expr::Literal(ScalarValue::try_from_array(&array, 0)?, None))
+    Ok(Expr::Literal(scalar_at(&array, 0)?, None))
 }
 
 /// Whether the cast reads the session's time zone or the clock, and so waits until the statement runs.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, ListArray, StringBuilder, new_null_array};
 use arrow::datatypes::{DataType, Field, FieldRef};
-use datafusion::common::{Result as DfResult, ScalarValue};
+use datafusion::common::Result as DfResult;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
     Cast, ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
@@ -16,7 +16,8 @@ use highwater_types::text::{self, TextSettings, TextWriter, parse_column};
 use highwater_types::{SqlError, SqlState, SqlType};
 
 use super::function::{external, internal, text_settings};
-use super::{cast_json, cast_number, cast_time};
+use super::scalar::scalar_at;
+use super::{cast_json, cast_number, cast_time, label};
 use crate::error::{PlanError, Result};
 
 /// The cast of `expr`, a value of type `from`, to `to`. `explicit`: asked for by CAST, so that `varchar(n)` cuts off
@@ -147,8 +148,7 @@ impl ScalarUDFImpl for PgCast {
     }
 
     fn schema_name(&self, args: &[Expr]) -> DfResult<String> {
-        let names: Vec<String> = args.iter().map(|a| a.schema_name().to_string()).collect();
-        Ok(format!("cast({} as {})", names.join(", "), self.to))
+        Ok(format!("cast({} as {})", label::arguments(args)?, self.to))
     }
 
     fn signature(&self) -> &Signature {
@@ -177,7 +177,7 @@ impl ScalarUDFImpl for PgCast {
             ColumnarValue::Array(array) => Ok(ColumnarValue::Array(run(array)?)),
             ColumnarValue::Scalar(value) => {
                 let array = run(&value.to_array()?)?;
-                Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&array, 0)?))
+                Ok(ColumnarValue::Scalar(scalar_at(&array, 0)?))
             }
         }
     }

@@ -9,17 +9,19 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, new_null_array};
+use arrow::array::{Array, ArrayRef, new_null_array};
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{DataFusionError, Result as DfResult, ScalarValue};
 use datafusion::logical_expr::{
-    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use highwater_types::text::TextSettings;
 use highwater_types::{SqlError, SqlState, SqlType};
 
 pub(crate) use super::argument::Arg;
 use super::argument::{bind, conform};
+use super::label;
+use super::scalar::scalar_at;
 
 /// What an overload takes in one place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -344,6 +346,10 @@ impl ScalarUDFImpl for PgFunction {
         self.name
     }
 
+    fn schema_name(&self, args: &[Expr]) -> DfResult<String> {
+        Ok(format!("{}({})", self.name, label::arguments(args)?))
+    }
+
     fn signature(&self) -> &Signature {
         &self.signature
     }
@@ -399,11 +405,7 @@ impl ScalarUDFImpl for PgFunction {
         debug_assert_eq!(array.len(), rows, "{} answers one value a row", self.name);
         debug_assert_eq!(array.data_type(), &call.return_type, "{} answers its type", self.name);
         if is_constant {
-            return Ok(ColumnarValue::Scalar(match array.as_list_opt::<i32>() {
-                // As it is: the field of its elements says more than their type.
-                Some(list) => ScalarValue::List(Arc::new(list.clone())),
-                None => ScalarValue::try_from_array(&array, 0)?,
-            }));
+            return Ok(ColumnarValue::Scalar(scalar_at(&array, 0)?));
         }
         Ok(ColumnarValue::Array(array))
     }

@@ -39,8 +39,9 @@ mod json_change;
 mod json_object;
 mod json_order;
 mod json_raw;
+mod label;
 mod math;
-mod misc;
+mod nulls;
 mod numbers;
 mod operator;
 mod pattern;
@@ -48,6 +49,7 @@ mod pattern_place;
 mod precision;
 mod rounding;
 mod rows;
+mod scalar;
 mod series;
 mod size;
 mod string;
@@ -56,6 +58,7 @@ mod temporal;
 mod to_json;
 mod to_text;
 mod trigonometry;
+mod volatile;
 
 use std::collections::HashSet;
 use std::sync::{Arc, LazyLock};
@@ -64,6 +67,7 @@ use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
 pub use cast::cast;
 pub use operator::{as_operator, binary};
+pub use scalar::scalar_at;
 pub use to_json::row_as_json;
 
 use function::{Function, PgFunction};
@@ -169,7 +173,8 @@ fn named_functions() -> Vec<Function> {
     functions.extend(series::functions());
     functions.extend(format::functions());
     functions.extend(format_number::functions());
-    functions.extend(misc::functions());
+    functions.extend(nulls::functions());
+    functions.extend(volatile::functions());
     functions.extend(bytes::functions());
     functions.extend(precision::functions());
     functions.extend(size::functions());

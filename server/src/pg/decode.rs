@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use chrono::Utc;
 use datafusion::scalar::ScalarValue;
+use highwater_planner::functions::scalar_at;
 use highwater_types::text::{TextSettings, parse_column};
 use highwater_types::{SqlError, SqlState, SqlType};
 
@@ -74,7 +75,7 @@ pub(super) fn decode_text(sql_type: &SqlType, text: &str, settings: &TextSetting
         _ => {}
     }
     let array = parse_column(sql_type, &mut std::iter::once(Some(text)), settings)?;
-    ScalarValue::try_from_array(&array, 0).map_err(|error| internal(&error.to_string()))
+    scalar_at(&array, 0).map_err(|error| internal(&error.to_string()))
 }
 
 /// How a client's texts are read now: with a meaning for `'now'` and its kin.

@@ -12,6 +12,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use highwater_executor::batch::DirectPlan;
 use highwater_parser::{Parsed, Statement};
 use highwater_planner::catalog::{Catalog, DEFAULT_SCHEMA};
+use highwater_planner::functions::scalar_at;
 use highwater_planner::{DeletePlan, InsertPlan, OutputColumn, PlanContext, PlanSettings, QueryPlan, UpdatePlan};
 use highwater_types::text::TextSettings;
 use highwater_types::{SqlError, SqlState, SqlType};
@@ -223,7 +224,7 @@ impl Session {
         let row = self.collect(&plan.plan, &Vec::new(), &[]).await?;
         let mut values = Vec::with_capacity(types.len());
         for column in row.columns() {
-            values.push(ScalarValue::try_from_array(column, 0).map_err(|error| highwater_executor::sql_error(&error))?);
+            values.push(scalar_at(column, 0).map_err(|error| highwater_executor::sql_error(&error))?);
         }
         Ok(values)
     }

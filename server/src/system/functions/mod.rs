@@ -15,13 +15,13 @@ use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use arrow::array::AsArray;
 use arrow::datatypes::{DataType, FieldRef};
-use datafusion::common::{DataFusionError, Result, ScalarValue, plan_err};
+use datafusion::common::{DataFusionError, Result, plan_err};
 use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
 };
 use highwater_planner::SessionFunctions;
+use highwater_planner::functions::scalar_at;
 use highwater_types::text::{TextSettings, TextWriter, parse_column};
 use highwater_types::{SqlError, SqlType};
 
@@ -285,11 +285,7 @@ impl ScalarUDFImpl for Implementation {
         let sql_type = self.function.returns.sql_type();
         let array = parse_column(&sql_type, &mut cells, &TextSettings::default()).map_err(external)?;
         if constant {
-            // A list is kept as it is: taken apart, it would lose its elements' type.
-            return Ok(ColumnarValue::Scalar(match array.as_list_opt::<i32>() {
-                Some(list) => ScalarValue::List(Arc::new(list.clone())),
-                None => ScalarValue::try_from_array(&array, 0)?,
-            }));
+            return Ok(ColumnarValue::Scalar(scalar_at(&array, 0)?));
         }
         Ok(ColumnarValue::Array(array))
     }
