@@ -16,6 +16,8 @@ use super::rows::Rows;
 pub(super) struct CopyOut {
     rows: Rows,
     format: CopyFormat,
+    /// What goes before the first row, in the same message: clients take the first to hold a row, or the end.
+    opening: Vec<u8>,
 }
 
 /// How values are set apart from each other.
@@ -35,7 +37,11 @@ enum Layout {
 
 impl CopyOut {
     pub(super) fn new(rows: Rows, format: CopyFormat) -> CopyOut {
-        CopyOut { rows, format }
+        let opening = match format {
+            CopyFormat::Binary => [&SIGNATURE[..], &[0; 8]].concat(),
+            CopyFormat::Text { .. } | CopyFormat::Csv { .. } => Vec::new(),
+        };
+        CopyOut { rows, format, opening }
     }
 
     /// Sends all; answers the command tag.
@@ -48,13 +54,6 @@ impl CopyOut {
         };
         let response = CopyOutResponse::new(format.code() as i8, width as i16, vec![format.code(); width]);
         link.writer.put(&response);
-        if matches!(layout, Layout::Binary) {
-            put_data(link.writer.buffer(), |out| {
-                out.extend_from_slice(SIGNATURE);
-                out.extend_from_slice(&[0; 8]);
-                Ok(())
-            })?;
-        }
         if header {
             self.put_header(link, &layout)?;
         }
@@ -68,6 +67,7 @@ impl CopyOut {
         }
         if matches!(layout, Layout::Binary) {
             put_data(link.writer.buffer(), |out| {
+                out.append(&mut self.opening);
                 out.extend_from_slice(&(-1i16).to_be_bytes());
                 Ok(())
             })?;
@@ -102,10 +102,13 @@ impl CopyOut {
         let mut row = first;
         let mut value = Vec::new();
         while row < end && out.len() < full {
-            put_data(out, |out| match layout {
-                Layout::Binary => writer.put_fields(row, out),
-                Layout::Text { .. } | Layout::Csv { .. } => {
-                    put_line(layout, &writer, formats.len(), row, &mut value, out)
+            put_data(out, |out| {
+                out.append(&mut self.opening);
+                match layout {
+                    Layout::Binary => writer.put_fields(row, out),
+                    Layout::Text { .. } | Layout::Csv { .. } => {
+                        put_line(layout, &writer, formats.len(), row, &mut value, out)
+                    }
                 }
             })?;
             row += 1;
