@@ -14,6 +14,29 @@ const MAX_LINES: usize = 500;
 /// Files over the limit, with how many lines they may have at most.
 const LARGER_FILES: &[(&str, usize)] = &[];
 
+/// Lines a function may have.
+const MAX_FUNCTION_LINES: usize = 70;
+
+/// Functions over the limit, with how many lines they may have at most.
+const LARGER_FUNCTIONS: &[(&str, &str, usize)] = &[
+    ("planner/src/bind/cte.rs", "bind_iteration", 77),
+    ("planner/src/bind/predicate.rs", "bind_predicate", 90),
+    ("planner/src/bind/select.rs", "output", 74),
+    ("planner/src/functions/format.rs", "write_field", 72),
+    ("planner/src/functions/format_number.rs", "lay_out", 100),
+    ("planner/src/functions/format_read.rs", "read_name", 73),
+    ("planner/src/functions/json.rs", "access", 74),
+    ("planner/src/functions/math.rs", "roots", 81),
+    ("planner/src/functions/string_join.rs", "format_text", 73),
+    ("planner/src/functions/string_join.rs", "joining", 72),
+    ("planner/src/functions/temporal.rs", "functions", 100),
+    ("planner/src/functions/temporal.rs", "with_intervals", 80),
+    ("types/src/text/reader.rs", "parse_column", 78),
+];
+
+/// File names that say nothing.
+const EMPTY_NAMES: &[&str] = &["utils", "util", "common", "helpers", "helper", "misc"];
+
 /// Which crates of ours a crate may use.
 const ARROWS: &[(&str, &[&str])] = &[
     ("types", &[]),
@@ -75,6 +98,59 @@ fn files_stay_small() {
             "{} has {lines} lines without tests, {limit} are allowed",
             path.display()
         );
+    }
+}
+
+/// The functions of a file as formatted, with their lines; what stands under `#[cfg(test)]` is not looked at.
+fn functions(text: &str) -> Vec<(&str, usize)> {
+    let lines: Vec<&str> = text.lines().take(lines_without_tests(text)).collect();
+    let mut functions = Vec::new();
+    for (start, line) in lines.iter().enumerate() {
+        let code = line.trim_start();
+        let Some((before, name)) = code.split_once("fn ") else {
+            continue;
+        };
+        let is_declared = before
+            .split_whitespace()
+            .all(|word| ["const", "async", "unsafe"].contains(&word) || word.starts_with("pub"));
+        let end = format!("{}}}", &line[..line.len() - code.len()]);
+        let opening = lines[start..].iter().find(|line| line.ends_with(['{', '}', ';']));
+        let has_body = opening.is_some_and(|line| line.ends_with('{'));
+        if is_declared
+            && has_body
+            && let Some(length) = lines[start..].iter().position(|line| *line == end)
+        {
+            functions.push((name.split(['(', '<']).next().unwrap_or_default(), length + 1));
+        }
+    }
+    functions
+}
+
+#[test]
+fn functions_stay_small() {
+    for (path, text) in rust_sources() {
+        if is_test(&path) {
+            continue;
+        }
+        for (name, lines) in functions(&text) {
+            let allowed = LARGER_FUNCTIONS
+                .iter()
+                .find(|(file, function, _)| path == Path::new(file) && name == *function);
+            let limit = allowed.map_or(MAX_FUNCTION_LINES, |(_, _, lines)| *lines);
+            assert!(
+                lines <= limit,
+                "{}: {name} has {lines} lines, {limit} are allowed",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn files_are_named_for_what_they_hold() {
+    for (path, _) in rust_sources() {
+        let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        assert!(!EMPTY_NAMES.contains(&name), "{} says nothing", path.display());
     }
 }
 
