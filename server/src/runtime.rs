@@ -9,6 +9,10 @@ use tokio::runtime::{Builder, Runtime};
 /// The stack of a thread. Only what is used of it takes memory.
 pub const STACK_BYTES: usize = highwater_executor::STACK_BYTES;
 
+/// Threads for long queries, which are as many as run at a time: a query whose client does not read keeps its own. There
+/// may be more of them than connections with the default limit; none is started before it is needed.
+const MAX_LONG_QUERIES: usize = 16_384;
+
 /// The threads that serve sessions.
 ///
 /// # Errors
@@ -17,6 +21,7 @@ pub fn build() -> io::Result<Runtime> {
     Builder::new_multi_thread()
         .enable_all()
         .thread_stack_size(STACK_BYTES)
+        .max_blocking_threads(MAX_LONG_QUERIES)
         .build()
 }
 

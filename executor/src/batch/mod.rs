@@ -4,6 +4,7 @@
 //! run at any epoch.
 
 mod direct;
+mod long;
 mod provider;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use highwater_planner::{RelationSource, ScanTarget};
 use highwater_types::SqlError;
 
 pub use self::direct::DirectPlan;
+use self::long::Interrupt;
 pub use self::provider::CollectionProvider;
 use self::window::ExtensionNodes;
 use crate::sql_error;
@@ -64,7 +66,14 @@ pub async fn run(
         .create_physical_plan(&bound, state)
         .await
         .map_err(|error| sql_error(&error))?;
-    execute_stream(physical, state.task_ctx()).map_err(|error| sql_error(&error))
+    if !long::is_long(&physical) {
+        return execute_stream(physical, state.task_ctx()).map_err(|error| sql_error(&error));
+    }
+    let interrupt = Interrupt::default();
+    long::interruptible(physical, &interrupt)
+        .and_then(|plan| execute_stream(plan, state.task_ctx()))
+        .map(|stream| long::apart(stream, interrupt))
+        .map_err(|error| sql_error(&error))
 }
 
 /// Puts the rows of the snapshot under a scan.

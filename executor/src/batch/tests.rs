@@ -1,12 +1,14 @@
 //! Snapshot queries over collections: scans, look-ups by key, a transaction's own changes, windows.
 
+use std::time::Duration;
+
+use arrow::array::{Int64Array, RecordBatch, TimestampMicrosecondArray};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use datafusion::common::{Column, ScalarValue};
+use datafusion::common::{Column, JoinType, ScalarValue};
 use datafusion::logical_expr::{Extension, LogicalPlanBuilder, placeholder};
 use datafusion::prelude::{Expr, col, lit};
-use futures::TryStreamExt;
-use futures::executor::block_on;
+use futures::{StreamExt, TryStreamExt};
 use highwater_planner::stream::plan::{WindowAssign, WindowKind};
 use highwater_planner::{WINDOW_END, WINDOW_START, WindowNode, session_state};
 use highwater_types::script::{format_delta, parse_delta};
@@ -14,6 +16,12 @@ use highwater_types::{Delta, Epoch, RelationId};
 
 use super::*;
 use crate::Collection;
+
+/// Runs to the end, threads that have been started included.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    runtime.expect("a runtime").block_on(future)
+}
 
 const TABLE: ScanTarget = ScanTarget::Relation(RelationId(1));
 
@@ -129,6 +137,26 @@ fn a_window_table_can_be_read_at_once() {
         answer(plan, None, &table(None)),
         "+1 1970-01-01T00:00:00 1, +1 10 2, +1 20 2, +1 30 1"
     );
+}
+
+#[test]
+fn a_join_that_finds_nothing_holds_nobody_up_and_ends_when_nobody_waits() {
+    let many = Int64Array::from_iter_values(0..300_000);
+    let times = TimestampMicrosecondArray::from_value(0, many.len());
+    let rows = RecordBatch::try_new(schema(), vec![Arc::new(many), Arc::new(times)]).expect("a batch");
+    let from = table(None);
+    from.rows.apply(0, Epoch(3), &Delta::insert(rows)).expect("applies");
+    let others = scan().alias("u").expect("a plan").build().expect("a plan");
+    let condition = (col("t.k") + col("u.k")).lt(lit(0_i64));
+    let plan = scan().join_on(others, JoinType::Inner, [condition]).expect("a plan");
+    let plan = plan.build().expect("a plan");
+    let from = OneTable { epoch: 3, ..from };
+    // It would take minutes; the runtime ends once all its threads have.
+    block_on(async {
+        let mut stream = run(&plan, None, &from, &session_state("UTC")).await.expect("runs");
+        let first = tokio::time::timeout(Duration::from_millis(50), stream.next()).await;
+        assert!(first.is_err(), "there is no such row");
+    });
 }
 
 /// What the short cut answers, and what the plan does.
