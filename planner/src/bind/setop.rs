@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use datafusion::common::{Column, JoinType};
 use datafusion::logical_expr::logical_plan::Union;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Operator, binary_expr};
-use highwater_types::SqlType;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Operator, binary_expr, cast};
+use highwater_types::{QUOTIENT, SqlType, UNCONSTRAINED_NUMERIC};
 use sqlparser::ast::{SetExpr, SetOperator, SetQuantifier, Spanned};
 use sqlparser::tokenizer::Span;
 
@@ -56,6 +56,8 @@ impl Binder<'_> {
             .collect();
         let left = self.in_types(left, &columns)?;
         let right = self.in_types(right, &columns)?;
+        let left = with_fractions_of(&right, left)?;
+        let right = with_fractions_of(&left, right)?;
         let plan = match op {
             SetOperator::Union => union_of(left, right, &columns, all)?,
             SetOperator::Intersect => self.matched(left, right, &columns, JoinType::LeftSemi, all)?,
@@ -155,6 +157,27 @@ impl Binder<'_> {
         let plan = join_plans(left, right, join, Some(condition))?;
         Ok(LogicalPlanBuilder::from(plan).project(values)?.build()?)
     }
+}
+
+/// Quotients have more digits behind the point than other numerics have without a declared scale: where the other side
+/// of a set operation has a quotient, this side's numeric gets as many.
+fn with_fractions_of(other: &LogicalPlan, plan: LogicalPlan) -> Result<LogicalPlan> {
+    let pairs = plan.schema().iter().zip(other.schema().fields());
+    let mut is_shorter = false;
+    let exprs: Vec<Expr> = pairs
+        .map(|((qualifier, field), other)| {
+            let column = Expr::Column(Column::new(qualifier.cloned(), field.name()));
+            if *field.data_type() != UNCONSTRAINED_NUMERIC || *other.data_type() != QUOTIENT {
+                return column;
+            }
+            is_shorter = true;
+            cast(column, QUOTIENT).alias_qualified(qualifier.cloned(), field.name())
+        })
+        .collect();
+    if !is_shorter {
+        return Ok(plan);
+    }
+    Ok(LogicalPlanBuilder::from(plan).project(exprs)?.build()?)
 }
 
 /// All rows of both sides, or the distinct ones.

@@ -66,7 +66,7 @@ impl Generator {
     fn computed(&mut self, scope: &[Column], kind: Kind, depth: usize) -> String {
         let of = |g: &mut Generator, kind: Kind| g.value_at(scope, kind, depth);
         match kind {
-            Kind::Bool => self.condition_at(scope, depth),
+            Kind::Bool => format!("({})", self.condition_at(scope, depth)),
             Kind::Int2 => format!("({})::smallint", small(self, scope, depth)),
             Kind::Int4 => small(self, scope, depth),
             Kind::Int8 => match self.dice.below(4) {
@@ -169,7 +169,7 @@ impl Generator {
             }
             5 => {
                 let list: Vec<String> = (0..3).map(|_| kind.literal(&mut self.dice)).collect();
-                format!("{a} {}IN ({})", self.dice.pick(&["", "NOT "]), list.join(", "))
+                format!("({a}) {}IN ({})", self.dice.pick(&["", "NOT "]), list.join(", "))
             }
             6 => {
                 let text = self.value_at(scope, Kind::Text, depth + 1);

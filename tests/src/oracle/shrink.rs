@@ -28,6 +28,7 @@ pub async fn shrink(fleet: &mut Fleet, case: &Case, failure: &Failure) -> (Case,
             }
             if let Err(found) = fleet.run(&smaller, &mut Coverage::default()).await
                 && found.subject == best.1.subject
+                && kind(&found) == kind(&best.1)
             {
                 best = (smaller, found);
                 improved = true;
@@ -35,6 +36,11 @@ pub async fn shrink(fleet: &mut Fleet, case: &Case, failure: &Failure) -> (Case,
         }
     }
     best
+}
+
+/// What goes before the details: the SQLSTATE of a statement that fails, or how rows differ.
+fn kind(failure: &Failure) -> &str {
+    failure.message.split(':').next().unwrap_or_default()
 }
 
 /// Cases with one thing less.
