@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use highwater_tests::Postgres;
-use tokio::time::sleep_until;
+use tokio::sync::Semaphore;
 use tokio_postgres::{Client, Config};
 
 use super::server::{Server, connect};
@@ -62,42 +62,73 @@ async fn at_rate(config: &Config, rate: u64, seconds: u64, ids: &Arc<AtomicU64>)
     for _ in 0..sessions {
         clients.push(connect(config).await?);
     }
-    let next = Arc::new(AtomicU64::new(0));
-    let begin = Instant::now() + Duration::from_millis(100);
-    let due = move |number: u64| begin + Duration::from_nanos(1_000_000_000 / rate * number);
-    let count = rate * seconds;
+    let schedule = Schedule {
+        begin: Instant::now() + Duration::from_millis(100),
+        rate,
+        count: rate * seconds,
+    };
+    let (due, turns) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicU64::new(0)));
     let tasks: Vec<_> = clients
         .into_iter()
         .map(|client| {
-            let (next, ids) = (Arc::clone(&next), Arc::clone(ids));
-            tokio::spawn(async move { insert(&client, count, &next, &ids, due).await })
+            let (due, turns, ids) = (Arc::clone(&due), Arc::clone(&turns), Arc::clone(ids));
+            tokio::spawn(async move { insert(&client, schedule, &due, &turns, &ids).await })
         })
         .collect();
+    let pace = std::thread::spawn(move || schedule.pace(&due));
     let mut times = Vec::new();
     for task in tasks {
         times.extend(task.await??);
     }
+    pace.join().map_err(|_| "the pace ended in a panic")?;
     Ok(times)
+}
+
+/// When transactions are due.
+#[derive(Clone, Copy)]
+struct Schedule {
+    begin: Instant,
+    /// Per second.
+    rate: u64,
+    count: u64,
+}
+
+impl Schedule {
+    fn due(&self, number: u64) -> Instant {
+        self.begin + Duration::from_nanos(1_000_000_000 / self.rate * number)
+    }
+
+    /// Lets each transaction go when it is due. A thread that sleeps is more exact than the runtime's timer, which
+    /// counts in milliseconds.
+    fn pace(&self, due: &Semaphore) {
+        for number in 0..self.count {
+            std::thread::sleep(self.due(number).saturating_duration_since(Instant::now()));
+            due.add_permits(1);
+        }
+        // Whoever waits then is told that there are no more.
+        while due.available_permits() > 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        due.close();
+    }
 }
 
 /// Takes the next transaction that is due, until all have been.
 async fn insert(
     client: &Client,
-    count: u64,
-    next: &AtomicU64,
+    schedule: Schedule,
+    due: &Semaphore,
+    turns: &AtomicU64,
     ids: &AtomicU64,
-    due: impl Fn(u64) -> Instant,
 ) -> Result<Vec<Duration>> {
     let statement = client.prepare("INSERT INTO t VALUES ($1, $2)").await?;
     let mut times = Vec::new();
-    loop {
-        let number = next.fetch_add(1, Ordering::Relaxed);
-        if number >= count {
-            return Ok(times);
-        }
-        sleep_until(due(number).into()).await;
+    while let Ok(permit) = due.acquire().await {
+        permit.forget();
+        let number = turns.fetch_add(1, Ordering::Relaxed);
         let id = ids.fetch_add(1, Ordering::Relaxed) as i64;
         client.execute(&statement, &[&id, &(id % 100)]).await?;
-        times.push(due(number).elapsed());
+        times.push(schedule.due(number).elapsed());
     }
+    Ok(times)
 }

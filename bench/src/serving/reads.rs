@@ -45,6 +45,7 @@ pub(super) async fn measure(plan: &Plan) -> Result<()> {
                 folder.display().to_string(),
                 "-U".to_string(),
                 "postgres".to_string(),
+                "postgres".to_string(),
             ];
             fill(&arguments)?;
             let client = postgres.connect().await;

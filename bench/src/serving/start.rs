@@ -46,8 +46,9 @@ pub(super) async fn measure(plan: &Plan) -> Result<()> {
     );
     row(
         &format!("CPU with {VIEWS} idle views"),
-        format!("{full_cpu:.2} % of a core\n"),
+        format!("{full_cpu:.2} % of a core"),
     );
+    print("");
     Ok(())
 }
 

@@ -64,7 +64,8 @@ pub(super) async fn measure(plan: &Plan) -> Result<()> {
     row("rows that it counted", rows.to_string());
     row("memory before", format!("{before_mb:.0} MB"));
     row("memory with all views", format!("{full_mb:.0} MB"));
-    row("memory after", format!("{:.0} MB\n", server.memory_mb()?));
+    row("memory after", format!("{:.0} MB", server.memory_mb()?));
+    print("");
     Ok(())
 }
 
