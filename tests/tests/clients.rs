@@ -110,7 +110,7 @@ async fn pgbench_runs_in_every_mode() {
     let server = TestServer::start().await;
     pgbench(server.address(), &["-i", "-q"]);
     for mode in ["simple", "extended", "prepared"] {
-        for script in ["tpcb-like", "select-only"] {
+        for script in ["select-only", "tpcb-like"] {
             let said = pgbench(server.address(), &["-b", script, "-M", mode, "-c", "4", "-t", "5"]);
             assert!(said.contains("actually processed: 20/20"), "{mode}, {script}: {said}");
             assert!(said.contains("failed transactions: 0 "), "{mode}, {script}: {said}");

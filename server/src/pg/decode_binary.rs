@@ -146,6 +146,12 @@ fn array(element: &SqlType, bytes: &[u8], settings: &TextSettings) -> Result<Sca
         ));
     }
     let count = if dimensions == 1 { fields.int()? } else { 0 };
+    if count < 0 {
+        return Err(SqlError::new(
+            SqlState::PROGRAM_LIMIT_EXCEEDED,
+            "array size exceeds the maximum allowed",
+        ));
+    }
     if dimensions == 1 {
         let _lower_bound = fields.int()?;
     }
@@ -345,17 +351,11 @@ mod tests {
 
     #[test]
     fn arrays_with_false_counts_are_refused() {
-        let mut bytes = Vec::new();
-        for number in [1i32, 0, 23, i32::MAX, 1] {
-            bytes.extend_from_slice(&number.to_be_bytes());
+        let integers = SqlType::Array(Box::new(SqlType::Int4));
+        for count in [i32::MAX, 1, -1, i32::MIN] {
+            let bytes: Vec<u8> = [1i32, 0, 23, count, 1].iter().flat_map(|n| n.to_be_bytes()).collect();
+            let read = decode_binary(&integers, &bytes, &TextSettings::default());
+            assert!(read.is_err(), "{count} elements, none of them sent");
         }
-        assert!(
-            decode_binary(
-                &SqlType::Array(Box::new(SqlType::Int4)),
-                &bytes,
-                &TextSettings::default()
-            )
-            .is_err()
-        );
     }
 }
