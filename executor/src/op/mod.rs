@@ -5,6 +5,7 @@
 
 mod aggregate;
 mod batches;
+mod due;
 mod expression;
 mod fused;
 mod general;

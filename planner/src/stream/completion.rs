@@ -13,6 +13,7 @@ pub(super) fn of_groups(facts: &Facts, group: &[usize], emit: EmitMode) -> Optio
         window: window.map(|(at, _)| at).collect(),
         group_column: at,
         after_us: bound.after_us,
+        grid_us: bound.grid_us,
         sources: bound.sources.clone(),
         emit_on_close: emit == EmitMode::OnWindowClose,
     })

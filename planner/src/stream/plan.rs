@@ -175,6 +175,8 @@ pub struct Completion {
     pub after_us: i64,
     /// Whose watermarks.
     pub sources: Vec<RelationId>,
+    /// How far apart that column's values are at least, in microseconds: a window's length or slide; 1 for times.
+    pub grid_us: i64,
     /// Positions in the group key of the columns that are a fixed time apart from that column, itself among them: the
     /// start and the end of one window. Sorted.
     pub window: Vec<usize>,

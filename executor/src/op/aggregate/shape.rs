@@ -35,8 +35,8 @@ pub(super) struct Shape {
 
 /// How many microseconds of completion times share a table.
 pub(super) fn span_us(complete: &plan::Completion) -> i64 {
-    // A group may be complete right after a row's own time; then times are many and windows are not.
-    if complete.after_us == 1 { SPAN_US } else { 1 }
+    // Windows are few, but groups may also complete by a row's own time, and times are many.
+    if complete.grid_us < SPAN_US { SPAN_US } else { 1 }
 }
 
 impl Shape {

@@ -405,7 +405,7 @@ fn many_values_of_one_group_are_kept_in_order() {
     );
 }
 
-fn windowed(emit_on_close: bool, after_us: i64) -> (Aggregate, SchemaRef) {
+fn windowed(emit_on_close: bool, after_us: i64, grid_us: i64) -> (Aggregate, SchemaRef) {
     let input = schema(&[("w", TIME), ("k", DataType::Utf8), ("v", DataType::Int64)]);
     let node = Aggregate {
         group: vec![0, 1],
@@ -417,6 +417,7 @@ fn windowed(emit_on_close: bool, after_us: i64) -> (Aggregate, SchemaRef) {
         complete: Some(Completion {
             group_column: 0,
             after_us,
+            grid_us,
             sources: vec![RelationId(5), RelationId(6)],
             window: vec![0],
             emit_on_close,
@@ -428,7 +429,7 @@ fn windowed(emit_on_close: bool, after_us: i64) -> (Aggregate, SchemaRef) {
 
 #[test]
 fn complete_groups_are_released_and_their_rows_stay() {
-    let (node, input) = windowed(false, 0);
+    let (node, input) = windowed(false, 0, 1_000_000);
     check_forgetful_op(
         make(node, Arc::clone(&input)),
         &[input],
@@ -444,8 +445,9 @@ fn complete_groups_are_released_and_their_rows_stay() {
 
 #[test]
 fn groups_emitted_on_close_appear_once() {
-    for after_us in [0, 1] {
-        let (node, input) = windowed(true, after_us);
+    // A table for each window, and for all times of a second.
+    for (after_us, grid_us) in [(0, 1_000_000), (0, 1), (1, 1)] {
+        let (node, input) = windowed(true, after_us, grid_us);
         check_forgetful_op(
             make(node, Arc::clone(&input)),
             &[input],

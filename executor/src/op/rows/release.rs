@@ -1,8 +1,6 @@
 //! Which rows of a store watermarks have released: entries are listed by the span of time in which they become
 //! needless, so that passing a watermark costs what it releases. Four bytes a row.
 
-use std::collections::BTreeMap;
-
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Schema, TimeUnit, TimestampMicrosecondType};
 use highwater_planner::stream::plan::Release;
@@ -10,6 +8,7 @@ use highwater_types::{Tick, Watermark};
 
 use super::RowStore;
 use crate::ExecError;
+use crate::op::due::Due;
 use crate::op::keys::{ABSENT, to_integers};
 
 /// Rows released within this many microseconds of each other are listed, and go, together.
@@ -24,7 +23,7 @@ pub(super) struct Releaser {
 #[derive(Debug)]
 struct Rule {
     release: Release,
-    by_span: BTreeMap<i64, Vec<u32>>,
+    by_span: Due,
     /// The watermark at the end of the last epoch.
     mark: Watermark,
 }
@@ -45,7 +44,7 @@ impl Releaser {
             .into_iter()
             .map(|release| Rule {
                 release,
-                by_span: BTreeMap::new(),
+                by_span: Due::default(),
                 mark: Watermark::NONE,
             })
             .collect();
@@ -96,7 +95,7 @@ impl Releaser {
             for (row, entry) in entries.iter().enumerate() {
                 if *entry != ABSENT && times.is_valid(row) {
                     let at = times.value(row).saturating_add(rule.release.after_us);
-                    rule.by_span.entry(at.div_euclid(SPAN_US)).or_default().push(*entry);
+                    rule.by_span.add(at.div_euclid(SPAN_US), *entry);
                 }
             }
         }
@@ -128,11 +127,12 @@ impl RowStore {
                 continue;
             }
             // Only spans that have passed whole.
-            let kept = rule.by_span.split_off(&mark.0.saturating_add(1).div_euclid(SPAN_US));
-            let passed = std::mem::replace(&mut rule.by_span, kept);
+            let passed = rule
+                .by_span
+                .take_before(Some(mark.0.saturating_add(1).div_euclid(SPAN_US)));
             let column = rule.release.column;
             let last = mark.0.saturating_sub(rule.release.after_us);
-            released.extend(passed.into_values().flatten().map(|entry| (entry, column, last)));
+            released.extend(passed.map(|entry| (entry, column, last)));
         }
         for (entry, column, last) in released {
             let known = self.entries[entry as usize];

@@ -17,7 +17,6 @@ mod first;
 mod state;
 mod trees;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch};
@@ -29,6 +28,7 @@ use highwater_types::{Delta, RelationId, Tick, Watermark};
 
 use self::first::FirstRows;
 use self::trees::Trees;
+use super::due::Due;
 use super::expression::nullable;
 use super::keys::{KeyCodec, KeyTable, Keys, Numbers, to_integers};
 use super::{Distribution, InputIndex, OpContext, Operator, Output, Step};
@@ -59,7 +59,7 @@ enum Kept {
 struct PartitionRelease {
     release: Release,
     /// Numbers of partitions, by the column's value.
-    by_time: BTreeMap<i64, Vec<u32>>,
+    by_time: Due,
 }
 
 impl TopNOp {
@@ -95,7 +95,7 @@ impl TopNOp {
             releases: by_partition
                 .map(|release| PartitionRelease {
                     release: release.clone(),
-                    by_time: BTreeMap::new(),
+                    by_time: Due::default(),
                 })
                 .collect(),
             input,
@@ -134,7 +134,7 @@ impl TopNOp {
             for rule in &mut self.releases {
                 let times = to_integers(batch.column(rule.release.column));
                 if times.is_valid(row) {
-                    rule.by_time.entry(times.value(row)).or_default().push(partition);
+                    rule.by_time.add(times.value(row), partition);
                 }
             }
         }
@@ -150,13 +150,9 @@ impl TopNOp {
                 continue;
             }
             let last = mark.0.saturating_sub(rule.release.after_us);
-            let kept = match last.checked_add(1) {
-                Some(next) => rule.by_time.split_off(&next),
-                None => BTreeMap::new(),
-            };
-            let passed = std::mem::replace(&mut rule.by_time, kept);
+            let passed = rule.by_time.take_before(last.checked_add(1));
             let place = self.node.partition.iter().position(|c| *c == rule.release.column);
-            released.extend(passed.into_values().flatten().map(|p| (p, place.unwrap_or(0), last)));
+            released.extend(passed.map(|p| (p, place.unwrap_or(0), last)));
         }
         released.retain(|(partition, _, _)| self.keys.is_live(*partition));
         for (partition, place, last) in released {

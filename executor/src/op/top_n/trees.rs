@@ -43,6 +43,8 @@ pub(super) struct Trees {
 #[derive(Debug, Default)]
 pub(super) struct Partition {
     pub(super) rows: BTreeMap<RowKey, i64>,
+    /// How many of them have a negative weight, as they may within an epoch.
+    negative_count: usize,
     is_touched: bool,
     /// What was shown before the open epoch.
     shown: Vec<Shown>,
@@ -126,7 +128,9 @@ impl Trees {
 
     /// Forgets a partition's rows.
     pub(super) fn forget(&mut self, partition: u32) {
-        let rows = std::mem::take(&mut self.partitions[partition as usize].rows);
+        let partition = &mut self.partitions[partition as usize];
+        partition.negative_count = 0;
+        let rows = std::mem::take(&mut partition.rows);
         if let Some(saved) = &mut self.saved {
             rows.iter().for_each(|(key, weight)| note_saved(saved, key, *weight, 0));
         }
@@ -134,9 +138,12 @@ impl Trees {
 
     /// Puts a change into its partition.
     pub(super) fn change(&mut self, partition: u32, key: RowKey, weight: i64) {
-        let rows = &mut self.partitions[partition as usize].rows;
+        let Partition {
+            rows, negative_count, ..
+        } = &mut self.partitions[partition as usize];
         let before = rows.get(&key).copied().unwrap_or(0);
         let now = before + weight;
+        *negative_count = *negative_count + usize::from(now < 0) - usize::from(before < 0);
         if let Some(saved) = &mut self.saved {
             note_saved(saved, &key, before, now);
         }
@@ -198,7 +205,12 @@ impl Trees {
     /// Ships the differences of a partition; answers how many rows were looked at.
     fn emit(&mut self, partition: u32, pending: &mut Pending) -> Result<usize, ExecError> {
         let at = partition as usize;
-        if let Some((key, _)) = self.partitions[at].rows.iter().find(|(_, weight)| **weight < 0) {
+        let Partition {
+            rows, negative_count, ..
+        } = &self.partitions[at];
+        if *negative_count > 0
+            && let Some((key, _)) = rows.iter().find(|(_, weight)| **weight < 0)
+        {
             return Err(ExecError::MissingRow {
                 operator: "TopN",
                 row: self.codec.to_text(key)?,
