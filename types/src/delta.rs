@@ -5,9 +5,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, UInt32Array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Float32Array, Float64Array, Int64Array, RecordBatch, UInt32Array,
+};
 use arrow::compute::{concat_batches, filter_record_batch, take_record_batch};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, Float32Type, Float64Type, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, Rows, SortField};
 use thiserror::Error;
@@ -198,7 +200,7 @@ impl Delta {
     }
 
     /// Sums the weights of equal rows and drops those that come to zero. The remaining rows keep the order of
-    /// their first appearance. NULLs are equal to each other, and so are NaNs.
+    /// their first appearance. NULLs are equal to each other, and so are NaNs; 0 and -0 are not.
     ///
     /// # Errors
     /// When a column's type cannot be compared.
@@ -225,19 +227,33 @@ impl Delta {
     }
 }
 
-/// Encodes rows to bytes that are equal when the rows are: NULL equals NULL, NaN equals NaN, and -0 equals 0.
-/// Wraps Arrow's row format.
+/// Encodes rows to bytes that are equal when the rows are: NULL equals NULL, and NaN equals NaN. Wraps Arrow's row
+/// format.
 #[derive(Debug)]
 pub struct RowKeys {
     converter: RowConverter,
+    canonical: fn(&ArrayRef) -> ArrayRef,
 }
 
 impl RowKeys {
-    /// For rows of this schema.
+    /// For whole rows of this schema. -0 is not 0 here: the two compare as equal, but they are different values, which
+    /// a function may tell apart.
     ///
     /// # Errors
     /// When a column's type has no row format.
     pub fn try_new(schema: &SchemaRef) -> Result<RowKeys, DeltaError> {
+        RowKeys::with(schema, canonical_nans)
+    }
+
+    /// For the columns of a key, by which rows meet that compare as equal: -0 is 0.
+    ///
+    /// # Errors
+    /// When a column's type has no row format.
+    pub fn of_key(schema: &SchemaRef) -> Result<RowKeys, DeltaError> {
+        RowKeys::with(schema, canonical_floats)
+    }
+
+    fn with(schema: &SchemaRef, canonical: fn(&ArrayRef) -> ArrayRef) -> Result<RowKeys, DeltaError> {
         let fields = schema
             .fields()
             .iter()
@@ -245,6 +261,7 @@ impl RowKeys {
             .collect();
         Ok(RowKeys {
             converter: RowConverter::new(fields)?,
+            canonical,
         })
     }
 
@@ -253,26 +270,37 @@ impl RowKeys {
     /// # Errors
     /// When the columns are not of the schema given at the start.
     pub fn encode(&self, columns: &[ArrayRef]) -> Result<Rows, DeltaError> {
-        let columns: Vec<ArrayRef> = columns.iter().map(canonical_floats).collect();
+        let columns: Vec<ArrayRef> = columns.iter().map(self.canonical).collect();
         Ok(self.converter.convert_columns(&columns)?)
     }
 }
 
 /// Makes every NaN the same NaN and -0 into 0, as PostgreSQL compares them; other columns are passed on.
 pub fn canonical_floats(column: &ArrayRef) -> ArrayRef {
-    use arrow::array::{AsArray, Float32Array, Float64Array};
-    use arrow::datatypes::{DataType, Float32Type, Float64Type};
+    map_floats(
+        column,
+        |v| if v.is_nan() { f32::NAN } else { v + 0.0 },
+        |v| if v.is_nan() { f64::NAN } else { v + 0.0 },
+    )
+}
+
+/// Makes every NaN the same NaN; other columns are passed on.
+pub fn canonical_nans(column: &ArrayRef) -> ArrayRef {
+    map_floats(
+        column,
+        |v| if v.is_nan() { f32::NAN } else { v },
+        |v| if v.is_nan() { f64::NAN } else { v },
+    )
+}
+
+fn map_floats(column: &ArrayRef, single: impl Fn(f32) -> f32, double: impl Fn(f64) -> f64) -> ArrayRef {
     match column.data_type() {
         DataType::Float64 => {
-            let fixed: Float64Array = column
-                .as_primitive::<Float64Type>()
-                .unary(|v: f64| if v.is_nan() { f64::NAN } else { v + 0.0 });
+            let fixed: Float64Array = column.as_primitive::<Float64Type>().unary(double);
             Arc::new(fixed)
         }
         DataType::Float32 => {
-            let fixed: Float32Array = column
-                .as_primitive::<Float32Type>()
-                .unary(|v: f32| if v.is_nan() { f32::NAN } else { v + 0.0 });
+            let fixed: Float32Array = column.as_primitive::<Float32Type>().unary(single);
             Arc::new(fixed)
         }
         _ => Arc::clone(column),
@@ -281,7 +309,7 @@ pub fn canonical_floats(column: &ArrayRef) -> ArrayRef {
 
 #[cfg(test)]
 mod tests {
-    use arrow::datatypes::{DataType, Field, Schema};
+    use arrow::datatypes::{Field, Schema};
 
     use super::*;
     use crate::script::{format_delta, parse_delta};
@@ -298,6 +326,23 @@ mod tests {
         let delta = parse_delta(&schema(), "+1 a 5, +2 b 1, -1 a 5, +1 b 1, +1 null 3").expect("well formed");
         let sum = delta.consolidate().expect("comparable");
         assert_eq!(format_delta(&sum), "+3 b 1, +1 null 3");
+    }
+
+    #[test]
+    fn zeros_of_either_sign_are_different_rows_and_the_same_key() {
+        let schema: SchemaRef = Arc::new(Schema::new(vec![Field::new("x", DataType::Float64, true)]));
+        let values: ArrayRef = Arc::new(Float64Array::from(vec![0.0, -0.0, f64::NAN]));
+        let batch = RecordBatch::try_new(Arc::clone(&schema), vec![values]).expect("one column");
+        let delta = Delta::try_new(batch, Some(Int64Array::from(vec![1, -1, 1]))).expect("a weight a row");
+        let sum = delta.consolidate().expect("comparable");
+        assert_eq!(
+            (0..sum.num_rows()).map(|row| sum.weight(row)).collect::<Vec<_>>(),
+            [1, -1, 1]
+        );
+        let keys = RowKeys::of_key(&schema).and_then(|k| k.encode(delta.batch().columns()));
+        let keys = keys.expect("comparable");
+        assert_eq!(keys.row(0), keys.row(1));
+        assert_ne!(keys.row(0), keys.row(2));
     }
 
     #[test]

@@ -15,7 +15,7 @@ mod sqlstate;
 pub mod text;
 mod time;
 
-pub use delta::{Delta, DeltaError, RowKeys, canonical_floats};
+pub use delta::{Delta, DeltaError, RowKeys, canonical_floats, canonical_nans};
 pub use exact_sum::ExactFloatSum;
 pub use fault::Fault;
 pub use id::RelationId;

@@ -59,7 +59,7 @@ impl Layout {
 
     /// Encodes the indexed columns.
     pub(super) fn encode_index_keys(&self, columns: &[ArrayRef]) -> Result<Rows, ExecError> {
-        let make = || Ok(RowKeys::try_new(&Arc::new(self.schema.project(&self.indexed)?))?);
+        let make = || Ok(RowKeys::of_key(&Arc::new(self.schema.project(&self.indexed)?))?);
         Ok(keys(&self.index_keys, make)?.encode(columns)?)
     }
 

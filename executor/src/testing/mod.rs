@@ -381,7 +381,7 @@ fn spread(delta: &Delta, distribution: &Distribution, copies: usize) -> Vec<usiz
             .iter()
             .map(|c| Field::new("k", c.data_type().clone(), true))
             .collect();
-        let keys = RowKeys::try_new(&Arc::new(Schema::new(fields))).expect("key columns have a row format");
+        let keys = RowKeys::of_key(&Arc::new(Schema::new(fields))).expect("key columns have a row format");
         let rows = keys.encode(&columns).expect("columns of the schema");
         let copy_of = |row: usize| {
             let mut hasher = DefaultHasher::new();

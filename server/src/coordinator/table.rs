@@ -225,7 +225,7 @@ impl TableState {
     fn check_unique(&self, key: &[usize], delta: &Delta) -> Result<(), SqlError> {
         let columns: Vec<ArrayRef> = key.iter().map(|c| Arc::clone(delta.column(*c))).collect();
         let keys = delta.batch().project(key).map_err(ExecError::from)?;
-        let encoder = RowKeys::try_new(&keys.schema()).map_err(ExecError::from)?;
+        let encoder = RowKeys::of_key(&keys.schema()).map_err(ExecError::from)?;
         let rows = encoder.encode(&columns).map_err(ExecError::from)?;
         let taken: HashSet<&[u8]> = (0..delta.num_rows())
             .filter(|row| delta.weight(*row) < 0)

@@ -295,7 +295,7 @@ impl KeyIndex {
 
 pub(super) fn encode_keys(rows: &RecordBatch, key: &[usize]) -> Result<Vec<Vec<u8>>, SqlError> {
     let keys = rows.project(key).map_err(ExecError::from)?;
-    let encoded = RowKeys::try_new(&keys.schema())
+    let encoded = RowKeys::of_key(&keys.schema())
         .and_then(|k| k.encode(keys.columns()))
         .map_err(ExecError::from)?;
     Ok(encoded.iter().map(|row| row.data().to_vec()).collect())

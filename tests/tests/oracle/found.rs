@@ -106,3 +106,26 @@ fn windows_are_ordered_by_types_without_offsets() {
         ),
     ]);
 }
+
+#[test]
+fn rows_that_differ_by_the_sign_of_zero_are_different_rows() {
+    check(&[
+        ("CREATE TABLE t (x double precision)", &[]),
+        ("CREATE MATERIALIZED VIEW v AS SELECT x::text AS s FROM t", &[]),
+        (
+            "CREATE MATERIALIZED VIEW w AS SELECT s, count(*) FROM (SELECT x::text AS s FROM t OFFSET 0) AS i GROUP BY s",
+            &[],
+        ),
+        (
+            "CREATE MATERIALIZED VIEW g AS SELECT x = 0 AS z, count(*) FROM t GROUP BY x",
+            &[],
+        ),
+        ("INSERT INTO t VALUES (0), ('-0')", &[]),
+        ("SELECT * FROM v", &["-0", "0"]),
+        ("DELETE FROM t WHERE x::text = '-0'", &[]),
+        ("SELECT * FROM v", &["0"]),
+        ("SELECT * FROM w", &["0|1"]),
+        ("INSERT INTO t VALUES ('-0')", &[]),
+        ("SELECT * FROM g", &["t|2"]),
+    ]);
+}

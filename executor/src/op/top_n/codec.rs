@@ -8,7 +8,7 @@ use arrow::compute::SortOptions;
 use arrow::datatypes::SchemaRef;
 use arrow::row::{RowConverter, RowParser, SortField};
 use highwater_planner::stream::plan::SortKey;
-use highwater_types::canonical_floats;
+use highwater_types::{canonical_floats, canonical_nans};
 
 use crate::ExecError;
 
@@ -90,12 +90,14 @@ impl TopNCodec {
 
     /// The keys of a batch's rows.
     pub(super) fn encode(&self, batch: &RecordBatch) -> Result<Vec<RowKey>, ExecError> {
-        let columns: Vec<ArrayRef> = batch.columns().iter().map(canonical_floats).collect();
-        let rows = self.row.convert_columns(&columns)?;
+        // -0 is ordered as 0, and yet another value.
+        let whole: Vec<ArrayRef> = batch.columns().iter().map(canonical_nans).collect();
+        let rows = self.row.convert_columns(&whole)?;
         let orders = match &self.order {
             None => None,
             Some(order) => {
-                let columns: Vec<ArrayRef> = self.order_columns.iter().map(|c| Arc::clone(&columns[*c])).collect();
+                let columns = self.order_columns.iter().map(|c| canonical_floats(batch.column(*c)));
+                let columns: Vec<ArrayRef> = columns.collect();
                 Some(order.convert_columns(&columns)?)
             }
         };

@@ -23,7 +23,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use arrow::row::{RowConverter, SortField};
 use highwater_planner::stream::plan;
 use highwater_planner::stream::plan::RankKind;
-use highwater_types::{Delta, canonical_floats};
+use highwater_types::{Delta, canonical_floats, canonical_nans};
 
 use crate::ExecError;
 use crate::op::batches::{BatchStore, Moved, Place};
@@ -224,11 +224,12 @@ impl FirstRows {
         partitions: impl Iterator<Item = u32>,
         are_shown: bool,
     ) -> Result<(), ExecError> {
-        let columns: Vec<ArrayRef> = batch.columns().iter().map(canonical_floats).collect();
+        let columns: Vec<ArrayRef> = batch.columns().iter().map(canonical_nans).collect();
         let orders = match self.order_width {
             0 => None,
             _ => {
-                let columns: Vec<ArrayRef> = self.order_columns.iter().map(|c| Arc::clone(&columns[*c])).collect();
+                let columns = self.order_columns.iter().map(|c| canonical_floats(batch.column(*c)));
+                let columns: Vec<ArrayRef> = columns.collect();
                 Some(self.order.convert_columns(&columns)?)
             }
         };
