@@ -2,8 +2,8 @@
 
 use datafusion::common::Column;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::logical_expr::expr::{AggregateFunction, GroupingSet, Sort};
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit};
+use datafusion::logical_expr::expr::{AggregateFunction, Case, GroupingSet, Sort};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Operator, lit};
 
 use super::expr::place_of;
 use super::scope::Scope;
@@ -124,7 +124,12 @@ pub(crate) fn aggregate(
         collect(expr, |e| matches!(e, Expr::AggregateFunction(_)), &mut calls)?;
     }
     add_dependent_columns(binder, grouping, exprs, scope)?;
-    let inputs = grouping.exprs.iter().cloned().chain(calls.iter().flat_map(call_inputs));
+    let guarded: Vec<Expr> = calls.iter().cloned().map(guarded).collect();
+    let inputs = grouping
+        .exprs
+        .iter()
+        .cloned()
+        .chain(guarded.iter().flat_map(call_inputs));
     let inputs: Vec<Expr> = inputs.collect();
     let constants = grouping.exprs.iter().filter(|e| !matches!(e, Expr::Column(_))).cloned();
     let constants: Vec<Expr> = constants.collect();
@@ -140,8 +145,8 @@ pub(crate) fn aggregate(
         }
     }
     let mut over_columns = Vec::new();
-    for call in calls {
-        let over = call_over_columns(&call, &computed)?;
+    for (call, guarded) in calls.into_iter().zip(guarded) {
+        let over = call_over_columns(&guarded, &computed)?;
         let column = Column::from_name(over.schema_name().to_string());
         rewrite.insert(call, Expr::Column(column));
         if !over_columns.contains(&over) {
@@ -193,6 +198,55 @@ fn group_exprs(grouping: &Grouping, computed: &Rewrite) -> Vec<Expr> {
             vec![Expr::GroupingSet(GroupingSet::GroupingSets(sets.collect()))]
         }
     }
+}
+
+/// The call with arguments that can fail computed only for rows that its FILTER lets in.
+fn guarded(call: Expr) -> Expr {
+    let Expr::AggregateFunction(mut call) = call else {
+        return call;
+    };
+    if let Some(filter) = call.params.filter.clone() {
+        let guard = |expr: &mut Expr| {
+            if can_fail(expr) {
+                let branch = (filter.clone(), Box::new(expr.clone()));
+                *expr = Expr::Case(Case::new(None, vec![branch], None));
+            }
+        };
+        call.params.args.iter_mut().for_each(guard);
+        call.params.order_by.iter_mut().for_each(|sort| guard(&mut sort.expr));
+    }
+    Expr::AggregateFunction(call)
+}
+
+/// Whether computing an expression may end in an error: whatever computes more than a condition on columns may.
+fn can_fail(expr: &Expr) -> bool {
+    let harmless = |e: &Expr| match e {
+        Expr::Column(_)
+        | Expr::Literal(..)
+        | Expr::Placeholder(_)
+        | Expr::Alias(_)
+        | Expr::IsNull(_)
+        | Expr::IsNotNull(_)
+        | Expr::Not(_)
+        | Expr::Case(_) => true,
+        Expr::BinaryExpr(binary) => compares(binary.op) || binary.op.is_logic_operator(),
+        _ => false,
+    };
+    expr.exists(|e| Ok(!harmless(e))).unwrap_or(true)
+}
+
+fn compares(op: Operator) -> bool {
+    matches!(
+        op,
+        Operator::Eq
+            | Operator::NotEq
+            | Operator::Lt
+            | Operator::LtEq
+            | Operator::Gt
+            | Operator::GtEq
+            | Operator::IsDistinctFrom
+            | Operator::IsNotDistinctFrom
+    )
 }
 
 /// The expressions that an aggregate looks at.

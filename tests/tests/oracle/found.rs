@@ -129,3 +129,22 @@ fn rows_that_differ_by_the_sign_of_zero_are_different_rows() {
         ("SELECT * FROM g", &["t|2"]),
     ]);
 }
+
+#[test]
+fn a_filter_of_an_aggregate_guards_its_argument() {
+    check(&[
+        ("CREATE TABLE t (g int, x int, s text)", &[]),
+        (
+            "CREATE MATERIALIZED VIEW v AS SELECT g, sum(10 / x) FILTER (WHERE x <> 0) AS a, \
+             string_agg((10 / x)::text, ',') FILTER (WHERE x <> 0) AS b, count(DISTINCT 10 / x) FILTER (WHERE x <> 0) AS c \
+             FROM t GROUP BY g",
+            &[],
+        ),
+        ("INSERT INTO t VALUES (1, 0, 'a'), (1, 5, '3')", &[]),
+        ("SELECT * FROM v", &["1|2|2|1"]),
+        (
+            "SELECT g, sum(10 / x) FILTER (WHERE x <> 0), min(s::int) FILTER (WHERE s ~ '^[0-9]+$') FROM t GROUP BY g",
+            &["1|2|3"],
+        ),
+    ]);
+}
