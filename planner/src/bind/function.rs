@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::expr::{AggregateFunction, ScalarFunction, Sort};
-use datafusion::logical_expr::{AggregateUDF, Expr, ScalarUDF};
+use datafusion::logical_expr::{AggregateUDF, Expr, ExprSchemable, ScalarUDF};
 use highwater_types::SqlType;
 use sqlparser::ast::{
     self, DuplicateTreatment, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments,
@@ -238,6 +238,13 @@ impl Binder<'_> {
             && !super::types::has_extremes(&arg.sql_type)
         {
             return Err(undefined_function(&call.name, &args));
+        }
+        if call.distinct && call.name == "count" {
+            for arg in &mut args {
+                if let Some(key) = functions::sort_key(&arg.expr.get_type(&cx.schema)?) {
+                    *arg = Typed::new(key.call(vec![arg.expr.clone()]), SqlType::Bytea);
+                }
+            }
         }
         let is_ordered_set = matches!(call.name.as_str(), "mode" | "percentile_cont" | "percentile_disc");
         if is_ordered_set != call.within_group {

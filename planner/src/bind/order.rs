@@ -1,6 +1,6 @@
 //! ORDER BY of a query: names of output columns, positions, or expressions; NULLs last unless descending.
 
-use arrow::datatypes::DataType;
+use datafusion::common::DFSchema;
 use datafusion::logical_expr::expr::Sort;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder};
 use sqlparser::ast::{self, OrderByKind, OrderByOptions, Spanned};
@@ -120,6 +120,14 @@ fn order_error(expr: &ast::Expr, _columns: &[BoundColumn]) -> PlanError {
     error.at(expr.span())
 }
 
+/// What stands for a value where values are sorted or are keys.
+pub(crate) fn by_sort_key(expr: Expr, schema: &DFSchema) -> Result<Expr> {
+    Ok(match functions::sort_key(&expr.get_type(schema)?) {
+        Some(key) => key.call(vec![expr]),
+        None => expr,
+    })
+}
+
 /// A plan sorted, when there are keys.
 pub(crate) fn sorted(plan: LogicalPlan, keys: Vec<Sort>) -> Result<LogicalPlan> {
     if keys.is_empty() {
@@ -127,11 +135,7 @@ pub(crate) fn sorted(plan: LogicalPlan, keys: Vec<Sort>) -> Result<LogicalPlan> 
     }
     let mut sortable = Vec::with_capacity(keys.len());
     for key in keys {
-        // The text of a jsonb does not sort as its value.
-        let expr = match key.expr.get_type(plan.schema())? {
-            DataType::LargeUtf8 => functions::jsonb_sort_key().call(vec![key.expr]),
-            _ => key.expr,
-        };
+        let expr = by_sort_key(key.expr, plan.schema())?;
         sortable.push(Sort::new(expr, key.asc, key.nulls_first));
     }
     Ok(LogicalPlanBuilder::from(plan).sort(sortable)?.build()?)

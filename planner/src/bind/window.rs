@@ -12,6 +12,7 @@ use sqlparser::ast::{self, NamedWindowExpr, WindowSpec, WindowType};
 
 use super::aggregate::{Rewrite, precompute};
 use super::function::{Call, null_treatment, undefined_function};
+use super::order::by_sort_key;
 use super::scope::fold;
 use super::{Binder, ExprCx, Typed};
 use crate::error::{PlanError, Result};
@@ -48,9 +49,18 @@ impl Binder<'_> {
         let mut partition_by = Vec::with_capacity(window.partition_by.len());
         for expr in window.partition_by {
             let typed = self.bind_expr(expr, cx)?;
-            partition_by.push(self.settle(typed)?.expr);
+            partition_by.push(by_sort_key(self.settle(typed)?.expr, &cx.schema)?);
         }
         let mut order_by = self.bind_sort(window.order_by, cx)?;
+        // A distance from the row's own value needs the value.
+        if !window
+            .frame
+            .is_some_and(|frame| frame.units == ast::WindowFrameUnits::Range)
+        {
+            for sort in &mut order_by {
+                sort.expr = by_sort_key(sort.expr.clone(), &cx.schema)?;
+            }
+        }
         let filter = match call.filter {
             Some(filter) => Some(Box::new(self.bind_condition(filter, "FILTER", cx)?)),
             None => None,

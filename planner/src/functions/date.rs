@@ -232,6 +232,12 @@ fn from_epoch(seconds: f64) -> Answer<Instant> {
 fn intervals() -> Vec<Function> {
     use Takes as T;
     vec![
+        Function::new(
+            "interval_sort_key",
+            &[T::Interval],
+            || SqlType::Bytea,
+            |c| map1::<Interval, _>(c, |i| Ok(Some(super::temporal::sort_key(i)))),
+        ),
         Function::new("age", &[T::Timestamp, T::Timestamp], INTERVAL, |c| {
             map2::<Timestamp, Timestamp, _>(c, age)
         }),

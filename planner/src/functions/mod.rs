@@ -63,6 +63,7 @@ mod volatile;
 use std::collections::HashSet;
 use std::sync::{Arc, LazyLock};
 
+use arrow::datatypes::DataType;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
 pub use cast::cast;
@@ -106,9 +107,10 @@ const AGGREGATES_OF_DATAFUSION: [&str; 22] = [
 ];
 
 /// Functions that only the binder calls.
-const INTERNAL: [&str; 9] = [
+const INTERNAL: [&str; 10] = [
     "array_includes",
     "array_overlap",
+    "interval_sort_key",
     "json_object_texts",
     "json_object_values",
     "jsonb_object_texts",
@@ -148,14 +150,22 @@ pub fn all_scalar() -> Vec<Arc<ScalarUDF>> {
     PgFunction::group(named_functions())
 }
 
-/// The function that [`json_order`] is.
-pub fn jsonb_sort_key() -> Arc<ScalarUDF> {
-    static KEY: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
-        let all = PgFunction::group(json::functions());
-        let key = all.into_iter().find(|f| f.name() == "jsonb_sort_key");
-        key.expect("it is among the functions of jsonb")
+/// The function whose answers sort and compare as PostgreSQL's values of a type do, where those of the type do not:
+/// the text of a jsonb, and the months, days and time of an interval.
+pub fn sort_key(data_type: &DataType) -> Option<Arc<ScalarUDF>> {
+    static KEYS: LazyLock<[Arc<ScalarUDF>; 2]> = LazyLock::new(|| {
+        let all = PgFunction::group(json::functions().into_iter().chain(date::functions()).collect());
+        ["jsonb_sort_key", "interval_sort_key"].map(|name| {
+            let key = all.iter().find(|f| f.name() == name);
+            Arc::clone(key.expect("it is among the functions of its type"))
+        })
     });
-    Arc::clone(&KEY)
+    let [jsonb, interval] = &*KEYS;
+    match data_type {
+        DataType::LargeUtf8 => Some(Arc::clone(jsonb)),
+        DataType::Interval(_) => Some(Arc::clone(interval)),
+        _ => None,
+    }
 }
 
 /// Every function that is called by a name, not by an operator's symbol.

@@ -224,6 +224,11 @@ pub(crate) fn length(parts: IntervalParts) -> i128 {
     days * i128::from(DAY_US) + i128::from(parts.micros)
 }
 
+/// Bytes that compare as lengths do.
+pub(crate) fn sort_key(parts: IntervalParts) -> Vec<u8> {
+    (length(parts) ^ i128::MIN).to_be_bytes().to_vec()
+}
+
 fn clock(time: i64, micros: i64) -> TimeOfDay {
     TimeOfDay((time + micros % DAY_US).rem_euclid(DAY_US))
 }
