@@ -9,6 +9,8 @@ use arrow::datatypes::{Schema, SchemaRef};
 use highwater_types::{RelationId, SqlType};
 use serde::{Deserialize, Serialize};
 
+use crate::context::PlanSettings;
+
 /// The name of the schema that unqualified names are created in.
 pub const DEFAULT_SCHEMA: &str = "public";
 /// The name of the schema of Highwater's own system relations.
@@ -121,11 +123,17 @@ pub enum RelationKind {
     View {
         /// The SELECT, as SQL text.
         query: String,
+        /// The settings that it was written under; not known of views made before they were kept.
+        #[serde(default)]
+        settings: Option<PlanSettings>,
     },
     /// A view whose rows are kept current.
     MaterializedView {
         /// The SELECT, as SQL text.
         query: String,
+        /// The settings that it was written under; not known of views made before they were kept.
+        #[serde(default)]
+        settings: Option<PlanSettings>,
         /// When rows appear.
         emit: EmitMode,
     },
@@ -189,6 +197,28 @@ impl Relation {
             self.name.clone()
         } else {
             format!("{}.{}", self.schema, self.name)
+        }
+    }
+
+    /// The settings that its statement was written under; where they are not known, those of a session that looks for
+    /// names in its schema first.
+    pub fn settings(&self) -> PlanSettings {
+        if let RelationKind::View {
+            settings: Some(settings),
+            ..
+        }
+        | RelationKind::MaterializedView {
+            settings: Some(settings),
+            ..
+        } = &self.kind
+        {
+            return settings.clone();
+        }
+        let mut search_path = vec![self.schema.clone()];
+        search_path.extend((self.schema != DEFAULT_SCHEMA).then(|| DEFAULT_SCHEMA.to_string()));
+        PlanSettings {
+            search_path,
+            ..PlanSettings::default()
         }
     }
 

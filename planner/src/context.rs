@@ -11,8 +11,9 @@ use datafusion::catalog::TableFunctionImpl;
 use datafusion::common::Result;
 use datafusion::logical_expr::{Expr, LogicalPlan, ScalarUDF, TableProviderFilterPushDown, TableSource};
 use highwater_types::RelationId;
+use serde::{Deserialize, Serialize};
 
-use crate::catalog::{Catalog, DEFAULT_SCHEMA};
+use crate::catalog::{Catalog, DEFAULT_SCHEMA, Relation};
 
 /// Everything that planning one statement may look at.
 #[derive(Debug, Clone)]
@@ -25,10 +26,25 @@ pub struct PlanContext {
     pub settings: PlanSettings,
     /// The functions that know the catalog or the session.
     pub functions: Arc<SessionFunctions>,
+    /// For a view's query that is planned again: the relations that it was found to read when it was written. Names
+    /// mean these, whatever relations of the same names there are by now.
+    pub reads: Option<Vec<RelationId>>,
 }
 
-/// The settings of a session that change what a statement means.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+impl PlanContext {
+    /// What the text of an existing view is planned against, so that it means what it meant when it was written.
+    pub fn of_view(&self, view: &Relation) -> PlanContext {
+        PlanContext {
+            settings: view.settings(),
+            reads: Some(view.depends_on.clone()),
+            ..self.clone()
+        }
+    }
+}
+
+/// The settings of a session that change what a statement means. A view keeps those that it was written under.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
 pub struct PlanSettings {
     /// Schemas that unqualified names are looked up in, `pg_catalog` implicitly first.
     pub search_path: Vec<String>,

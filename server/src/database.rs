@@ -296,7 +296,7 @@ impl Database {
             collections,
         }));
         for relation in catalog.relations() {
-            let context = crate::session::context_for(&self.world().catalog, &relation.schema);
+            let context = crate::session::context_for(&self.world().catalog, relation);
             match &relation.kind {
                 RelationKind::Table { .. } => {
                     let collection = Arc::clone(&self.world().collections[&relation.id]);
@@ -314,7 +314,7 @@ impl Database {
                 RelationKind::Source(_) => {
                     self.install(NewRelation::source(&context, relation)?).await?;
                 }
-                RelationKind::MaterializedView { query, emit } => {
+                RelationKind::MaterializedView { query, emit, .. } => {
                     if let Err(error) = self.rebuild_view(&context, relation, query, *emit).await {
                         tracing::error!(view = relation.display_name(), %error, "a view could not be rebuilt");
                     }

@@ -119,3 +119,43 @@ fn decode<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T, StorageErro
         reason: error.to_string(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use highwater_planner::PlanSettings;
+
+    use super::*;
+
+    /// A view's record without its kind, which stands in place of `KIND`.
+    const RECORD: &str = r#"{"id": 16400, "schema": "s", "name": "v", "kind": KIND, "columns": [], "key": null,
+        "watermark": null, "append_only": false, "depends_on": [16384], "definition": "", "comment": null}"#;
+
+    #[test]
+    fn views_stored_without_their_settings_look_for_names_in_their_own_schema_first() {
+        let kinds = [
+            r#"{"View": {"query": "SELECT 1"}}"#,
+            r#"{"MaterializedView": {"query": "SELECT 1", "emit": "Changes"}}"#,
+        ];
+        for kind in kinds {
+            let record = RECORD.replace("KIND", kind);
+            let view: Relation = decode("relation/16400", record.as_bytes()).expect("an old record can be read");
+            let expected = PlanSettings {
+                search_path: vec!["s".to_string(), "public".to_string()],
+                ..PlanSettings::default()
+            };
+            assert_eq!(view.settings(), expected);
+        }
+    }
+
+    #[test]
+    fn settings_of_views_survive_the_store() {
+        let kind =
+            r#"{"View": {"query": "SELECT 1", "settings": {"search_path": ["a", "b"], "time_zone": "Asia/Tokyo"}}}"#;
+        let record = RECORD.replace("KIND", kind);
+        let view: Relation = decode("relation/16400", record.as_bytes()).expect("a record can be read");
+        let again: Relation = decode("relation/16400", &encode(&view)).expect("a record can be read");
+        assert_eq!(again, view);
+        assert_eq!(again.settings().search_path, ["a", "b"]);
+        assert_eq!(again.settings().time_zone, "Asia/Tokyo");
+    }
+}

@@ -141,3 +141,55 @@ async fn now_stands_still_in_a_transaction_and_moves_between_them() {
     drop(client);
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_text_of_a_view_means_after_a_restart_what_it_meant() {
+    let server = TestServer::start().await;
+    let client = server.connect().await;
+    for sql in [
+        "CREATE SCHEMA s1",
+        "CREATE SCHEMA s2",
+        "CREATE TABLE s2.t (k int)",
+        "CREATE TABLE public.t (k int)",
+        "INSERT INTO s2.t VALUES (2)",
+        "INSERT INTO public.t VALUES (0)",
+        "CREATE TABLE at (z timestamptz)",
+        "SET TimeZone = 'Europe/Berlin'",
+        "CREATE MATERIALIZED VIEW late AS SELECT z, z::text AS s, z::date AS d FROM at WHERE z >= '2024-01-01 00:00'",
+        "CREATE VIEW late_inline AS SELECT z FROM at WHERE z >= '2024-01-01 00:00'",
+        "RESET TimeZone",
+        "CREATE MATERIALIZED VIEW late_in_two_ways AS SELECT z FROM late_inline",
+        "INSERT INTO at VALUES ('2023-12-31 23:30:00+00')",
+        "SET search_path = s1, s2",
+        "CREATE MATERIALIZED VIEW v AS SELECT k FROM t",
+        "CREATE VIEW i AS SELECT k FROM t",
+        "RESET search_path",
+        "CREATE MATERIALIZED VIEW over AS SELECT k + 1 AS k FROM s1.v UNION ALL SELECT k + 2 FROM s1.i",
+        // Comes first on the views' path, but came after them.
+        "CREATE TABLE s1.t (k int)",
+        "INSERT INTO s1.t VALUES (1)",
+    ] {
+        assert_eq!(run(&client, sql).await, Vec::<String>::new(), "{sql}");
+    }
+    let questions = [
+        ("SELECT s, d FROM late", vec!["2024-01-01 00:30:00+01|2024-01-01"]),
+        ("SELECT count(*) FROM late_inline", vec!["1"]),
+        ("SELECT count(*) FROM late_in_two_ways", vec!["1"]),
+        ("SELECT k FROM s1.v", vec!["2"]),
+        ("SELECT k FROM s1.i", vec!["2"]),
+        ("SELECT k FROM over ORDER BY k", vec!["3", "4"]),
+    ];
+    for (sql, answer) in &questions {
+        assert_eq!(run(&client, sql).await, *answer, "{sql}");
+    }
+    drop(client);
+    let server = server.restart(1).await;
+    let client = server.connect().await;
+    for (sql, answer) in &questions {
+        assert_eq!(run(&client, sql).await, *answer, "{sql}, after a restart");
+    }
+    let plan = run(&client, "EXPLAIN MATERIALIZED VIEW s1.v").await;
+    assert!(plan.iter().any(|line| line.contains("s2.t")), "{plan:?}");
+    drop(client);
+    server.stop().await;
+}

@@ -82,5 +82,6 @@ fn context(catalog: Catalog) -> PlanContext {
         system: Arc::new(NoSystemRelations),
         settings: PlanSettings::default(),
         functions: Arc::new(SessionFunctions::default()),
+        reads: None,
     }
 }

@@ -81,7 +81,7 @@ impl Binder<'_> {
         let parts = split_name(text)?;
         let catalog = &self.ctx.catalog;
         Ok(match (to, parts.as_slice()) {
-            (SqlType::Regclass, [name]) => catalog.resolve(&self.search_path, name).map(|r| r.id.0),
+            (SqlType::Regclass, [name]) => catalog.resolve(&self.written.search_path, name).map(|r| r.id.0),
             (SqlType::Regclass, [schema, name]) => catalog.find(schema, name).map(|r| r.id.0),
             (SqlType::Regnamespace, [name]) => catalog.schema(name).map(|s| s.id.0),
             _ => None,

@@ -236,10 +236,10 @@ impl Binder<'_> {
             .map(Some)
     }
 
-    /// The value that a literal's text stands for, read in the session's time zone.
+    /// The value that a literal's text stands for, read in the time zone that it was written in.
     fn read_literal(&self, text: &str, to: &SqlType) -> Result<Expr> {
         let settings = TextSettings {
-            time_zone: self.ctx.settings.time_zone.parse().unwrap_or(chrono_tz::Tz::UTC),
+            time_zone: self.written.time_zone.parse().unwrap_or(chrono_tz::Tz::UTC),
             ..TextSettings::default()
         };
         let text = match to {

@@ -10,7 +10,7 @@ use sqlparser::ast::{self, Spanned, TableFactor, TableVersion};
 
 use super::object::Named;
 use super::scope::{Scope, ScopeColumn, ScopeTable, fold, fold_name};
-use super::{Binder, OuterScope, Rows, Source};
+use super::{Binder, OuterScope, Rows, Source, Written};
 use crate::catalog::{Relation, RelationKind};
 use crate::context::{RelationSource, ScanTarget};
 use crate::error::{PlanError, Result};
@@ -179,7 +179,7 @@ impl Binder<'_> {
                 RelationKind::Table { .. } | RelationKind::Source(_) | RelationKind::MaterializedView { .. } => {
                     self.scan_relation(&relation, alias)
                 }
-                RelationKind::View { query } => self.bind_view(&relation, query, alias),
+                RelationKind::View { query, .. } => self.bind_view(&relation, query, alias),
                 RelationKind::Index { .. } => Err(PlanError::WrongObject {
                     message: format!("\"{}\" is an index", relation.name),
                     hint: None,
@@ -252,13 +252,17 @@ impl Binder<'_> {
         let parsed = highwater_parser::parse_query(query).map_err(|error| PlanError::from(SqlError::from(error)))?;
         let outer = std::mem::take(&mut self.outer);
         let ctes = std::mem::take(&mut self.ctes);
-        let mut path = vec![view.schema.clone()];
-        path.extend(self.search_path.iter().filter(|s| **s != view.schema).cloned());
-        let path = std::mem::replace(&mut self.search_path, path);
+        let settings = view.settings();
+        let own = Written {
+            search_path: settings.search_path,
+            time_zone: settings.time_zone,
+            reads: Some(view.depends_on.clone()),
+        };
+        let written = std::mem::replace(&mut self.written, own);
         self.view_depth += 1;
         let rows = self.bind_query(&parsed, &[]);
         self.view_depth -= 1;
-        self.search_path = path;
+        self.written = written;
         self.ctes = ctes;
         self.outer = outer;
         // Places in the view's text mean nothing in the statement.

@@ -71,6 +71,17 @@ pub(crate) use types::by_name as type_by_name;
 use coerce::Params;
 use cte::Cte;
 
+/// What names and texts in a statement, or in the query of a view that it reads, mean.
+#[derive(Debug)]
+struct Written {
+    /// The schemas that unqualified names of relations are looked up in.
+    search_path: Vec<String>,
+    /// The zone of times that are written without one.
+    time_zone: String,
+    /// The relations that the text of a view is known to read.
+    reads: Option<Vec<RelationId>>,
+}
+
 /// Binds one statement.
 pub(crate) struct Binder<'a> {
     pub(crate) ctx: &'a PlanContext,
@@ -81,8 +92,8 @@ pub(crate) struct Binder<'a> {
     outer: Vec<OuterScope>,
     /// The WITH items in sight, innermost last.
     ctes: Vec<Arc<Cte>>,
-    /// The schemas that unqualified names of relations are looked up in.
-    search_path: Vec<String>,
+    /// What the text being bound was written under.
+    written: Written,
     /// How many inline views are open around the place being bound.
     view_depth: usize,
     /// The relations that the statement itself names, views included.
@@ -130,7 +141,11 @@ impl<'a> Binder<'a> {
             params: Params::new(declared),
             outer: Vec::new(),
             ctes: Vec::new(),
-            search_path: ctx.settings.search_path.clone(),
+            written: Written {
+                search_path: ctx.settings.search_path.clone(),
+                time_zone: ctx.settings.time_zone.clone(),
+                reads: ctx.reads.clone(),
+            },
             view_depth: 0,
             named: Vec::new(),
         }

@@ -57,13 +57,23 @@ impl Binder<'_> {
 
     /// `pg_catalog` comes first unless the search path names it elsewhere.
     fn find_unqualified(&mut self, name: &str) -> Option<Named> {
-        let path = self.search_path.clone();
+        let path = self.written.search_path.clone();
         if !path.iter().any(|schema| schema == PG_CATALOG)
             && let Some(found) = self.find_qualified(PG_CATALOG, name)
         {
             return Some(found);
         }
+        if let Some(schema) = path.iter().find(|schema| self.was_read(schema, name)) {
+            return self.find_qualified(schema, name);
+        }
         path.iter().find_map(|schema| self.find_qualified(schema, name))
+    }
+
+    /// Whether this is a relation that the view being bound is known to read.
+    fn was_read(&self, schema: &str, name: &str) -> bool {
+        let found = self.ctx.catalog.find(schema, name);
+        let reads = self.written.reads.as_ref();
+        found.zip(reads).is_some_and(|(found, reads)| reads.contains(&found.id))
     }
 
     fn find_qualified(&mut self, schema: &str, name: &str) -> Option<Named> {

@@ -20,6 +20,7 @@ fn context(time_zone: &str) -> PlanContext {
             database: "test".to_string(),
         },
         functions: Arc::new(SessionFunctions::default()),
+        reads: None,
     }
 }
 

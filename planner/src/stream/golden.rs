@@ -141,6 +141,7 @@ fn context() -> PlanContext {
         system: Arc::new(NoSystemRelations),
         settings: PlanSettings::default(),
         functions: Arc::default(),
+        reads: None,
     };
     let views = [
         (
@@ -170,6 +171,7 @@ fn context() -> PlanContext {
             name: name.to_string(),
             kind: RelationKind::MaterializedView {
                 query: query.to_string(),
+                settings: None,
                 emit,
             },
             columns: plan.columns,

@@ -106,7 +106,7 @@ fn facts_of_view(ctx: &PlanContext, id: RelationId, depth: usize) -> Result<Opti
     let Some(relation) = ctx.catalog.relation(id) else {
         return Ok(None);
     };
-    let RelationKind::MaterializedView { query, emit } = &relation.kind else {
+    let RelationKind::MaterializedView { query, emit, .. } = &relation.kind else {
         return Ok(None);
     };
     if depth >= DEEPEST_VIEW {
@@ -116,7 +116,7 @@ fn facts_of_view(ctx: &PlanContext, id: RelationId, depth: usize) -> Result<Opti
         return Ok(None);
     };
     let names: Vec<String> = relation.columns.iter().map(|c| c.name.clone()).collect();
-    let planned = translate_query(ctx, &query, &names, *emit, depth + 1);
+    let planned = translate_query(&ctx.of_view(relation), &query, &names, *emit, depth + 1);
     Ok(planned.ok().map(|p| Facts {
         key: relation.key.clone(),
         ..p.built.facts

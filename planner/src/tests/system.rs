@@ -117,6 +117,7 @@ fn what_psql_asks_of_the_catalog_plans() {
             ..PlanSettings::default()
         },
         functions: Arc::new(functions()),
+        reads: None,
     };
     let mut refused = Vec::new();
     for text in include_str!("scripts/catalog_queries.sql").trim().split("\n\n") {

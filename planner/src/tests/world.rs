@@ -66,6 +66,7 @@ impl World {
                 ..PlanSettings::default()
             },
             functions: Arc::new(SessionFunctions::default()),
+            reads: None,
         }
     }
 

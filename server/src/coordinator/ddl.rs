@@ -91,7 +91,7 @@ impl Core {
             output: Arc::clone(&collection),
             at,
             tick: Tick::new(at, wall_us()).with_watermarks(self.watermarks_so_far()),
-            time_zone: "UTC".to_string(),
+            time_zone: relation.settings().time_zone,
         });
         self.status.update(|s| {
             s.views.insert(

@@ -11,7 +11,7 @@ use datafusion::execution::{SendableRecordBatchStream, SessionState};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use highwater_executor::batch::DirectPlan;
 use highwater_parser::{Parsed, Statement};
-use highwater_planner::catalog::{Catalog, DEFAULT_SCHEMA};
+use highwater_planner::catalog::{Catalog, Relation};
 use highwater_planner::functions::scalar_at;
 use highwater_planner::{DeletePlan, InsertPlan, OutputColumn, PlanContext, PlanSettings, QueryPlan, UpdatePlan};
 use highwater_types::text::TextSettings;
@@ -339,21 +339,16 @@ impl Session {
     }
 }
 
-/// What statements of the server's own are planned against: those of the catalog, at start.
-pub fn context_for(catalog: &Arc<Catalog>, schema: &str) -> PlanContext {
-    let mut search_path = vec![schema.to_string()];
-    if schema != DEFAULT_SCHEMA {
-        search_path.push(DEFAULT_SCHEMA.to_string());
-    }
-    PlanContext {
+/// What the texts of an existing relation are planned against, at start for one.
+pub fn context_for(catalog: &Arc<Catalog>, relation: &Relation) -> PlanContext {
+    let context = PlanContext {
         catalog: Arc::clone(catalog),
         system: Arc::new(SystemTables::default()),
-        settings: PlanSettings {
-            search_path,
-            ..PlanSettings::default()
-        },
+        settings: PlanSettings::default(),
         functions: Arc::default(),
-    }
+        reads: None,
+    };
+    context.of_view(relation)
 }
 
 /// A result that is there already.

@@ -52,13 +52,13 @@ impl Session {
     /// The lines of EXPLAIN MATERIALIZED VIEW.
     pub(super) fn explain_existing_view(&self, name: &ast::ObjectName) -> Result<Vec<String>, SqlError> {
         let view = self.find(name)?;
-        let RelationKind::MaterializedView { query, emit } = &view.kind else {
+        let RelationKind::MaterializedView { query, emit, .. } = &view.kind else {
             let message = format!("\"{}\" is not a materialized view", view.display_name());
             return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message));
         };
         let query = highwater_parser::parse_query(query)?;
         let names: Vec<String> = view.columns.iter().map(|c| c.name.clone()).collect();
-        let context = super::context_for(&self.world().catalog, &view.schema);
+        let context = super::context_for(&self.world().catalog, &view);
         let plan = plan_view(&context, &query, &names, *emit)?;
         self.explain_view_plan(&context, &plan)
     }

@@ -125,6 +125,7 @@ impl Session {
             system: Arc::clone(&self.system) as Arc<dyn highwater_planner::SystemRelations>,
             settings: self.plan_settings(),
             functions: self.functions(),
+            reads: None,
         }
     }
 }

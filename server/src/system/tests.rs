@@ -59,9 +59,13 @@ fn catalog() -> Catalog {
         primary: true,
     };
     let query = "SELECT plan, count(*) AS n FROM users GROUP BY plan".to_string();
-    let view = RelationKind::View { query: query.clone() };
+    let view = RelationKind::View {
+        query: query.clone(),
+        settings: None,
+    };
     let materialized = RelationKind::MaterializedView {
         query,
+        settings: None,
         emit: EmitMode::Changes,
     };
     let outputs = || vec![column("plan", SqlType::Varchar(Some(20))), column("n", SqlType::Int8)];

@@ -47,7 +47,10 @@ impl Session {
             id,
             schema,
             name,
-            kind: RelationKind::View { query: query.clone() },
+            kind: RelationKind::View {
+                query: query.clone(),
+                settings: Some(context.settings.clone()),
+            },
             columns: Vec::new(),
             key: None,
             watermark: None,
@@ -80,7 +83,11 @@ impl Session {
         let plan = plan_view(&context, &create.query, &names, emit)?;
         plan.notices.iter().for_each(|notice| self.notice(notice));
         let relation = Arc::new(Relation {
-            kind: RelationKind::MaterializedView { query, emit },
+            kind: RelationKind::MaterializedView {
+                query,
+                settings: Some(context.settings.clone()),
+                emit,
+            },
             columns: plan.columns.clone(),
             key: plan.key.clone(),
             append_only: plan.append_only,

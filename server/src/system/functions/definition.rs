@@ -85,7 +85,7 @@ fn query_of(view: &SystemView, args: &Args<'_>) -> Option<String> {
         return None;
     };
     match &relation.kind {
-        RelationKind::View { query } | RelationKind::MaterializedView { query, .. } => Some(view_definition(query)),
+        RelationKind::View { query, .. } | RelationKind::MaterializedView { query, .. } => Some(view_definition(query)),
         RelationKind::Table { .. } | RelationKind::Source(_) | RelationKind::Index { .. } => None,
     }
 }

@@ -40,7 +40,7 @@ fn tables(view: &SystemView, rows: &mut Rows<'_>) {
 fn views(view: &SystemView, rows: &mut Rows<'_>) {
     for (relation, _) in listed(view) {
         let query = match &relation.kind {
-            RelationKind::View { query } | RelationKind::MaterializedView { query, .. } => query,
+            RelationKind::View { query, .. } | RelationKind::MaterializedView { query, .. } => query,
             RelationKind::Table { .. } | RelationKind::Source(_) | RelationKind::Index { .. } => continue,
         };
         rows.add()

@@ -49,7 +49,7 @@ fn views(view: &SystemView, rows: &mut Rows<'_>) {
             .set("viewowner", view.owner());
     }
     for relation in view.catalog.relations() {
-        if let RelationKind::View { query } = &relation.kind {
+        if let RelationKind::View { query, .. } = &relation.kind {
             rows.add()
                 .set("schemaname", &relation.schema)
                 .set("viewname", &relation.name)
