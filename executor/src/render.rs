@@ -386,7 +386,11 @@ fn work(node: &StreamNode, context: &OpContext) -> Result<Work, ExecError> {
             &node.properties.release,
             context,
         )?),
-        StreamOp::HoldUntil { column, sources } => Box::new(HoldUntilOp::try_new(*column, sources, &inputs, output)?),
+        StreamOp::HoldUntil {
+            column,
+            after_us,
+            sources,
+        } => Box::new(HoldUntilOp::try_new(*column, *after_us, sources, &inputs, output)?),
     };
     Ok(Work::Stateful {
         operator,

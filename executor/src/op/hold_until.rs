@@ -1,6 +1,6 @@
-//! [`HoldUntilOp`]: holds rows back until the watermark has reached the value of a column (the end of their window),
-//! then ships them, once. What comes for a value that has been reached before the epoch is ignored: what was shipped
-//! never changes. A row with NULL in the column is held for ever.
+//! [`HoldUntilOp`]: holds rows back until the watermark has reached the value of a column (the end of their window), or
+//! a time a fixed length before or after it, then ships them, once. What comes for a value that has been reached before
+//! the epoch is ignored: what was shipped never changes. A row with NULL in the column is held for ever.
 //!
 //! State: the rows that are held, by value, consolidated when they leave. Cost: rows are sorted into their value's
 //! list a batch at a time. Bounded by the rows between the watermark and the greatest value.
@@ -28,6 +28,7 @@ const CONSOLIDATE_ROWS: usize = 4096;
 #[derive(Debug)]
 pub struct HoldUntilOp {
     column: usize,
+    after_us: i64,
     sources: Vec<RelationId>,
     schema: SchemaRef,
     /// By value; under `None` the rows that are held for ever.
@@ -47,12 +48,14 @@ struct Held {
 }
 
 impl HoldUntilOp {
-    /// Rows of the one input wait until the smallest watermark of `sources` reaches their value in `column`.
+    /// Rows of the one input wait until the smallest watermark of `sources` reaches their value in `column` plus
+    /// `after_us` microseconds.
     ///
     /// # Errors
     /// When the column is no timestamp.
     pub fn try_new(
         column: usize,
+        after_us: i64,
         sources: &[RelationId],
         inputs: &[DFSchemaRef],
         _output: &DFSchemaRef,
@@ -66,6 +69,7 @@ impl HoldUntilOp {
         }
         Ok(HoldUntilOp {
             column,
+            after_us,
             sources: sources.to_vec(),
             schema: nullable(inputs[0].as_arrow()),
             held: BTreeMap::new(),
@@ -78,13 +82,18 @@ impl HoldUntilOp {
         marks.min().unwrap_or(Watermark::NONE)
     }
 
+    /// Whether rows with this value may appear, or may have.
+    fn is_reached(&self, mark: Watermark, value: i64) -> bool {
+        mark.reached(value.saturating_add(self.after_us))
+    }
+
     /// Sorts rows into their values' lists.
     fn hold(&mut self, delta: &Delta, before: Watermark, are_saved: bool) -> Result<(), ExecError> {
         let values = to_integers(delta.column(self.column));
         let mut by_value: BTreeMap<Option<i64>, Vec<u32>> = BTreeMap::new();
         for row in 0..delta.num_rows() {
             let value = values.is_valid(row).then(|| values.value(row));
-            if value.is_none_or(|v| !before.reached(v)) {
+            if value.is_none_or(|v| !self.is_reached(before, v)) {
                 by_value.entry(value).or_default().push(row as u32);
             }
         }
@@ -155,10 +164,11 @@ impl Operator for HoldUntilOp {
         }
         // What has been reached before this epoch was shipped before, and is only here because it was loaded.
         let before = self.mark(|source| tick.before(source));
-        while let Some((value, _)) = self.held.range(Some(i64::MIN)..=Some(after.0)).next() {
+        let last = after.0.saturating_sub(self.after_us);
+        while let Some((value, _)) = self.held.range(Some(i64::MIN)..=Some(last)).next() {
             let value = *value;
             let Some(held) = self.held.remove(&value) else { break };
-            if value.is_none_or(|v| !before.reached(v)) {
+            if value.is_none_or(|v| !self.is_reached(before, v)) {
                 let sum = held.sum(&self.schema)?;
                 for start in (0..sum.num_rows()).step_by(Output::BATCH_ROWS) {
                     out.ship(sum.slice(start, Output::BATCH_ROWS.min(sum.num_rows() - start)));
@@ -216,11 +226,11 @@ mod tests {
     use super::*;
     use crate::testing::{check_forgetful_op, check_op, schema};
 
-    fn make(input: &SchemaRef) -> impl Fn(&super::super::OpContext) -> Box<dyn Operator> {
+    fn make(input: &SchemaRef, after_us: i64) -> impl Fn(&super::super::OpContext) -> Box<dyn Operator> {
         let schema = Arc::new(DFSchema::try_from(input.as_ref().clone()).expect("distinct names"));
         move |_| {
             let inputs = [Arc::clone(&schema)];
-            Box::new(HoldUntilOp::try_new(1, &[RelationId(5)], &inputs, &schema).expect("it can be built"))
+            Box::new(HoldUntilOp::try_new(1, after_us, &[RelationId(5)], &inputs, &schema).expect("it can be built"))
         }
     }
 
@@ -234,7 +244,7 @@ mod tests {
     #[test]
     fn rows_appear_once_when_the_watermark_reaches_them() {
         check_forgetful_op(
-            make(&input()),
+            make(&input(), 0),
             &[input()],
             "1 in +1 1 10, +2 2 20, +1 3 null
              2 in -1 2 20, +1 4 10                               wm 5:9
@@ -246,6 +256,20 @@ mod tests {
 
     #[test]
     fn rows_that_go_before_their_time_are_never_seen() {
-        check_op(make(&input()), &[input()], "1 in +1 1 10, +1 2 20\n 2 in -1 1 10");
+        check_op(make(&input(), 0), &[input()], "1 in +1 1 10, +1 2 20\n 2 in -1 1 10");
+    }
+
+    #[test]
+    fn rows_appear_a_fixed_time_before_or_after_their_value() {
+        let script = |shift: i64| {
+            let [first, second] = [10 + shift, 11 + shift];
+            format!(
+                "1 in +1 1 {first}, +1 2 {second}     wm 5:9
+                 2 in +1 3 {first}    out +1 1 {first}, +1 3 {first}    wm 5:10
+                 3 in +1 4 {first}    out +1 2 {second}    wm 5:11"
+            )
+        };
+        check_forgetful_op(make(&input(), -30), &[input()], &script(30));
+        check_forgetful_op(make(&input(), 7), &[input()], &script(-7));
     }
 }

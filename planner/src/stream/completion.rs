@@ -4,9 +4,13 @@ use super::derive::{Bound, Facts};
 use super::plan::{Completion, Release};
 use crate::catalog::EmitMode;
 
-/// When groups by these columns are complete: when their first bounded column is.
+/// When groups by these columns are complete: when their first bounded column is. Groups that appear only then need
+/// one that every row has.
 pub(super) fn of_groups(facts: &Facts, group: &[usize], emit: EmitMode) -> Option<Completion> {
-    let (at, bound) = facts.soonest(group)?;
+    let (at, bound) = match emit {
+        EmitMode::Changes => facts.soonest(group)?,
+        EmitMode::OnWindowClose => facts.soonest_where(group, |bound| !bound.missing)?,
+    };
     let family = facts.family_of(group[at]);
     let window = group.iter().enumerate().filter(|(_, column)| family.contains(column));
     Some(Completion {

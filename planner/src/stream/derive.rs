@@ -8,8 +8,9 @@
 //! equates, and a relation whose rows can be deleted bounds none.
 //!
 //! A column is **closed** when all rows with one value in it appear in one epoch, the one in which that value becomes
-//! complete, and stay. Rows are **settled** when that is so of a column that they have or had. EMIT ON WINDOW CLOSE
-//! wants a view of settled rows.
+//! complete, and stay; and it is never NULL. Rows are **settled** when that is so of a column that they have or had.
+//! EMIT ON WINDOW CLOSE wants a view of settled rows. Rows that wait for the end of their window come later than any
+//! other time that they carry, so only the columns a fixed time apart from that end stay bounded ([`Facts::closed_by`]).
 
 use highwater_types::RelationId;
 
@@ -41,6 +42,9 @@ pub(super) struct Bound {
     pub(super) grid_offset_us: i64,
     /// Columns of one row with the same family are a fixed time apart: the start and the end of one window.
     pub(super) family: Option<usize>,
+    /// Whether a join puts NULL into the column in rows that have no partner on its side. Such a row belongs to no
+    /// window by this column, and must not wait for it to close.
+    pub(super) missing: bool,
 }
 
 impl Facts {
@@ -85,11 +89,33 @@ impl Facts {
 
     /// The first of `columns` that is bounded, the one that is complete soonest before others.
     pub(super) fn soonest(&self, columns: &[usize]) -> Option<(usize, &Bound)> {
+        self.soonest_where(columns, |_| true)
+    }
+
+    /// The first of `columns` with a bound like this, the one that is complete soonest before others.
+    pub(super) fn soonest_where(&self, columns: &[usize], wanted: impl Fn(&Bound) -> bool) -> Option<(usize, &Bound)> {
         columns
             .iter()
             .enumerate()
             .filter_map(|(at, column)| Some((at, self.bounds[*column].as_ref()?)))
+            .filter(|(_, bound)| wanted(bound))
             .min_by_key(|(_, bound)| (bound.sources.len(), bound.after_us))
+    }
+
+    /// The facts of these rows once each appears when its value in `column`, which is bounded, is complete. What else
+    /// bounded them says no more when they come.
+    pub(super) fn closed_by(&self, column: usize) -> Facts {
+        let closed = self.family_of(column);
+        let bounds = self.bounds.iter().enumerate();
+        Facts {
+            key: self.key.clone(),
+            append_only: true,
+            bounds: bounds
+                .map(|(at, bound)| bound.clone().filter(|_| closed.contains(&at)))
+                .collect(),
+            closed,
+            settled: true,
+        }
     }
 
     /// The columns of the family of a bounded column, itself among them.
@@ -136,6 +162,7 @@ impl Bound {
             grid_us: 1,
             grid_offset_us: 0,
             family: Some(family),
+            missing: false,
         }
     }
 
@@ -152,6 +179,7 @@ impl Bound {
             grid_us: slide_us,
             grid_offset_us: offset_us.rem_euclid(slide_us),
             family: Some(family),
+            missing: self.missing,
         }
     }
 
@@ -176,6 +204,7 @@ impl Bound {
             grid_us: if same_grid { self.grid_us } else { 1 },
             grid_offset_us: if same_grid { self.grid_offset_us } else { 0 },
             family: self.family,
+            missing: self.missing || other.missing,
         }
     }
 }

@@ -70,11 +70,16 @@ impl Explain<'_> {
                 let functions: Vec<String> = functions.iter().map(expression).collect();
                 format!("General partition by {partition}: {}", functions.join(", "))
             }
-            StreamOp::HoldUntil { column, sources } => {
+            StreamOp::HoldUntil {
+                column,
+                after_us,
+                sources,
+            } => {
                 format!(
-                    "HoldUntil watermark({}) >= {}",
+                    "HoldUntil watermark({}) >= {}{}",
                     self.relations(sources),
-                    names(node)[*column]
+                    names(node)[*column],
+                    after(*after_us)
                 )
             }
         }
@@ -92,11 +97,7 @@ impl Explain<'_> {
         }
         if let Some(complete) = &aggregate.complete {
             let column = &columns[aggregate.group[complete.group_column]];
-            let after = match complete.after_us {
-                0 => String::new(),
-                us if us < 0 => format!(" - {}", duration(-us)),
-                us => format!(" + {}", duration(us)),
-            };
+            let after = after(complete.after_us);
             let emit = if complete.emit_on_close { ", emitted then" } else { "" };
             let sources = self.relations(&complete.sources);
             text.push_str(&format!(" complete at watermark({sources}) >= {column}{after}{emit}"));
@@ -295,6 +296,15 @@ fn top_n_text(top: &TopN, columns: &[String]) -> String {
         text.push_str(" with number");
     }
     text
+}
+
+/// How long after a column's value something happens, to stand behind the column.
+fn after(us: i64) -> String {
+    match us {
+        0 => String::new(),
+        us if us < 0 => format!(" - {}", duration(-us)),
+        us => format!(" + {}", duration(us)),
+    }
 }
 
 fn sort_key(key: &SortKey, columns: &[String]) -> String {

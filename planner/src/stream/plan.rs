@@ -109,7 +109,10 @@ pub enum StreamOp {
     HoldUntil {
         /// The column (a window's end).
         column: usize,
-        /// The sources whose watermark must have reached it.
+        /// A row appears when the smallest watermark of `sources` reaches the column's value plus this many
+        /// microseconds: 0 for a window's end.
+        after_us: i64,
+        /// Whose watermarks.
         sources: Vec<RelationId>,
     },
 }
@@ -229,6 +232,9 @@ pub struct Join {
     pub null_equals_null: bool,
     /// What else must hold, over the columns of both sides.
     pub filter: Option<Expr>,
+    /// Whether the rows that may meet all come in one epoch and stay, so that an outer or anti join which shows rows
+    /// without a partner at the end of the epoch, and not before, never takes one back.
+    pub meets_within_epoch: bool,
 }
 
 /// The kinds of join that are maintained.

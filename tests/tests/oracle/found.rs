@@ -107,6 +107,238 @@ fn windows_are_ordered_by_types_without_offsets() {
     ]);
 }
 
+const LOG: (&str, &[&str]) = (
+    "CREATE TABLE log (k text, v bigint, at timestamp, WATERMARK FOR at AS at) APPEND ONLY",
+    &[],
+);
+
+#[test]
+fn rows_held_until_their_window_closes_are_not_late_by_their_own_time() {
+    check(&[
+        LOG,
+        (
+            "CREATE MATERIALIZED VIEW a AS SELECT k, at, window_end FROM TUMBLE(log, at, INTERVAL '10 seconds') \
+             EMIT ON WINDOW CLOSE",
+            &[],
+        ),
+        (
+            "CREATE MATERIALIZED VIEW b AS SELECT at, count(*) FROM a GROUP BY at",
+            &[],
+        ),
+        (
+            "CREATE MATERIALIZED VIEW c AS SELECT window_end, count(*) FROM TUMBLE(a, at, INTERVAL '5 seconds') GROUP BY window_end",
+            &[],
+        ),
+        (
+            "CREATE MATERIALIZED VIEW d AS SELECT x.at, y.k FROM a x JOIN a y ON x.at = y.at",
+            &[],
+        ),
+        (
+            "CREATE MATERIALIZED VIEW e AS SELECT at, n FROM (SELECT at, row_number() OVER (PARTITION BY at ORDER BY k) AS n FROM a) AS r WHERE n = 1",
+            &[],
+        ),
+        (
+            "CREATE MATERIALIZED VIEW g AS SELECT at, window_end, count(*) AS n FROM TUMBLE(log, at, INTERVAL '10 seconds') \
+             GROUP BY at, window_end EMIT ON WINDOW CLOSE",
+            &[],
+        ),
+        (
+            "CREATE MATERIALIZED VIEW h AS SELECT at, sum(n) FROM g GROUP BY at",
+            &[],
+        ),
+        ("INSERT INTO log VALUES ('x', 1, '2024-01-01 00:00:01')", &[]),
+        ("INSERT INTO log VALUES ('x', 1, '2024-01-01 00:00:09')", &[]),
+        ("INSERT INTO log VALUES ('x', 1, '2024-01-01 00:00:10')", &[]),
+        ("SELECT * FROM b", &["2024-01-01 00:00:01|1", "2024-01-01 00:00:09|1"]),
+        ("SELECT * FROM c", &["2024-01-01 00:00:05|1", "2024-01-01 00:00:10|1"]),
+        ("SELECT * FROM d", &["2024-01-01 00:00:01|x", "2024-01-01 00:00:09|x"]),
+        ("SELECT * FROM e", &["2024-01-01 00:00:01|1", "2024-01-01 00:00:09|1"]),
+        ("SELECT * FROM h", &["2024-01-01 00:00:01|1", "2024-01-01 00:00:09|1"]),
+    ]);
+}
+
+#[test]
+fn rows_are_held_until_their_window_ends_whatever_column_tells_it() {
+    check(&[
+        LOG,
+        (
+            "CREATE MATERIALIZED VIEW a AS SELECT window_end + INTERVAL '1 hour' AS later, window_end AS ending, k \
+             FROM TUMBLE(log, at, INTERVAL '10 seconds') EMIT ON WINDOW CLOSE",
+            &[],
+        ),
+        (
+            "CREATE MATERIALIZED VIEW b AS SELECT ending, count(*) FROM a GROUP BY ending",
+            &[],
+        ),
+        (
+            "CREATE MATERIALIZED VIEW c AS SELECT later, count(*) FROM a GROUP BY later",
+            &[],
+        ),
+        ("INSERT INTO log VALUES ('x', 1, '2024-01-01 00:00:01')", &[]),
+        ("INSERT INTO log VALUES ('x', 1, '2024-01-01 00:00:10')", &[]),
+        ("SELECT * FROM a", &["2024-01-01 01:00:10|2024-01-01 00:00:10|x"]),
+        ("SELECT * FROM b", &["2024-01-01 00:00:10|1"]),
+        ("SELECT * FROM c", &["2024-01-01 01:00:10|1"]),
+        ("INSERT INTO log VALUES ('x', 1, '2024-01-01 02:00:00')", &[]),
+        ("SELECT * FROM b", &["2024-01-01 00:00:10|1", "2024-01-01 00:00:20|1"]),
+    ]);
+}
+
+const WINDOWS_OF_L_AND_R: &str = "(SELECT window_end, k, count(*) AS n FROM TUMBLE(log, at, INTERVAL '10 seconds') GROUP BY 1, 2) AS l \
+     @ JOIN (SELECT window_end, k, count(*) AS n FROM TUMBLE(log, at, INTERVAL '10 seconds') WHERE v > 5 GROUP BY 1, 2) AS r \
+     ON l.window_end = r.window_end AND l.k = r.k";
+
+#[test]
+fn outer_joins_of_closed_windows_take_nothing_back() {
+    let joined = |word: &str| WINDOWS_OF_L_AND_R.replace('@', word);
+    let left = format!(
+        "CREATE MATERIALIZED VIEW a AS SELECT l.window_end, max(coalesce(r.n, 100)) FROM {} GROUP BY 1 EMIT ON WINDOW CLOSE",
+        joined("LEFT")
+    );
+    let full = format!(
+        "CREATE MATERIALIZED VIEW f AS SELECT l.k, l.n, r.n AS rn FROM {} EMIT ON WINDOW CLOSE",
+        joined("FULL")
+    );
+    check(&[
+        LOG,
+        (&left, &[]),
+        (&full, &[]),
+        (
+            "CREATE MATERIALIZED VIEW g AS SELECT max(coalesce(rn, 100)) FROM f",
+            &[],
+        ),
+        (
+            "CREATE MATERIALIZED VIEW l AS SELECT window_end, k, count(*) AS n FROM TUMBLE(log, at, INTERVAL '10 seconds') \
+             GROUP BY 1, 2 EMIT ON WINDOW CLOSE",
+            &[],
+        ),
+        (
+            "CREATE MATERIALIZED VIEW r AS SELECT window_end, k, count(*) AS n FROM TUMBLE(log, at, INTERVAL '10 seconds') \
+             WHERE v > 5 GROUP BY 1, 2 EMIT ON WINDOW CLOSE",
+            &[],
+        ),
+        (
+            "CREATE MATERIALIZED VIEW m AS SELECT max(coalesce(r.n, 100)) AS n FROM l LEFT JOIN r \
+             ON l.window_end = r.window_end AND l.k = r.k",
+            &[],
+        ),
+        (
+            "CREATE MATERIALIZED VIEW o AS SELECT count(*), max(l.n) FROM l WHERE NOT EXISTS \
+             (SELECT 1 FROM r WHERE l.window_end = r.window_end AND l.k = r.k)",
+            &[],
+        ),
+        (
+            "CREATE MATERIALIZED VIEW p AS SELECT ending, max(n) FROM (SELECT r.window_end AS ending, l.n FROM l LEFT JOIN r \
+             ON l.window_end = r.window_end AND l.k = r.k) AS j GROUP BY ending",
+            &[],
+        ),
+        ("INSERT INTO log VALUES ('x', 9, '2024-01-01 00:00:01')", &[]),
+        ("INSERT INTO log VALUES ('y', 1, '2024-01-01 00:00:10')", &[]),
+        ("SELECT * FROM a", &["2024-01-01 00:00:10|1"]),
+        ("SELECT * FROM f", &["x|1|1"]),
+        ("SELECT * FROM g", &["1"]),
+        ("SELECT * FROM m", &["1"]),
+        ("SELECT * FROM o", &["0|NULL"]),
+        ("SELECT * FROM p", &["2024-01-01 00:00:10|1"]),
+        ("INSERT INTO log VALUES ('z', 1, '2024-01-01 00:00:20')", &[]),
+        (
+            "INSERT INTO log VALUES ('z', 1, '2024-01-01 00:00:21'), ('z', 1, '2024-01-01 00:00:30')",
+            &[],
+        ),
+        (
+            "SELECT * FROM a",
+            &[
+                "2024-01-01 00:00:10|1",
+                "2024-01-01 00:00:20|100",
+                "2024-01-01 00:00:30|100",
+            ],
+        ),
+        ("SELECT * FROM o", &["2|2"]),
+        ("SELECT * FROM p", &["2024-01-01 00:00:10|1", "NULL|2"]),
+    ]);
+}
+
+#[test]
+fn rows_without_a_partner_appear_when_their_own_window_closes() {
+    check(&[
+        LOG,
+        (
+            "CREATE TABLE other (k text, v bigint, at timestamp, WATERMARK FOR at AS at) APPEND ONLY",
+            &[],
+        ),
+        (
+            "CREATE MATERIALIZED VIEW a AS SELECT l.k, r.window_end FROM TUMBLE(log, at, INTERVAL '10 seconds') AS l \
+             LEFT JOIN TUMBLE(other, at, INTERVAL '10 seconds') AS r ON l.window_end = r.window_end AND l.k = r.k EMIT ON WINDOW CLOSE",
+            &[],
+        ),
+        (
+            "CREATE MATERIALIZED VIEW b AS SELECT r.window_end, l.window_end AS left_end \
+             FROM TUMBLE(log, at, INTERVAL '10 seconds') AS l \
+             LEFT JOIN TUMBLE(other, at, INTERVAL '10 seconds') AS r ON l.window_end = r.window_end AND l.k = r.k EMIT ON WINDOW CLOSE",
+            &[],
+        ),
+        (
+            "CREATE MATERIALIZED VIEW c AS SELECT r.window_end, l.window_end AS left_end, count(*) AS n \
+             FROM TUMBLE(log, at, INTERVAL '10 seconds') AS l \
+             LEFT JOIN TUMBLE(other, at, INTERVAL '10 seconds') AS r ON l.window_end = r.window_end AND l.k = r.k \
+             GROUP BY 1, 2 EMIT ON WINDOW CLOSE",
+            &[],
+        ),
+        (
+            "CREATE MATERIALIZED VIEW d AS SELECT r.window_end, count(*) AS n \
+             FROM TUMBLE(log, at, INTERVAL '10 seconds') AS l \
+             LEFT JOIN TUMBLE(other, at, INTERVAL '10 seconds') AS r ON l.window_end = r.window_end AND l.k = r.k \
+             GROUP BY 1 EMIT ON WINDOW CLOSE",
+            &["0A000"],
+        ),
+        (
+            "CREATE MATERIALIZED VIEW e AS SELECT l.window_end, r.window_end AS right_end \
+             FROM TUMBLE(log, at, INTERVAL '10 seconds') AS l \
+             FULL JOIN TUMBLE(other, at, INTERVAL '10 seconds') AS r ON l.window_end = r.window_end AND l.k = r.k EMIT ON WINDOW CLOSE",
+            &["0A000"],
+        ),
+        (
+            "INSERT INTO log VALUES ('x', 1, '2024-01-01 00:00:01'), ('y', 1, '2024-01-01 00:00:02')",
+            &[],
+        ),
+        ("INSERT INTO other VALUES ('x', 1, '2024-01-01 00:00:01')", &[]),
+        ("INSERT INTO log VALUES ('x', 1, '2024-01-01 00:00:10')", &[]),
+        ("SELECT * FROM a", &[]),
+        ("INSERT INTO other VALUES ('z', 1, '2024-01-01 00:00:10')", &[]),
+        ("SELECT * FROM a", &["x|2024-01-01 00:00:10", "y|NULL"]),
+        (
+            "SELECT * FROM b",
+            &["2024-01-01 00:00:10|2024-01-01 00:00:10", "NULL|2024-01-01 00:00:10"],
+        ),
+        (
+            "SELECT * FROM c",
+            &[
+                "2024-01-01 00:00:10|2024-01-01 00:00:10|1",
+                "NULL|2024-01-01 00:00:10|1",
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn a_filter_of_an_aggregate_guards_its_argument() {
+    check(&[
+        ("CREATE TABLE t (g int, x int, s text)", &[]),
+        (
+            "CREATE MATERIALIZED VIEW v AS SELECT g, sum(10 / x) FILTER (WHERE x <> 0) AS a, \
+             string_agg((10 / x)::text, ',') FILTER (WHERE x <> 0) AS b, count(DISTINCT 10 / x) FILTER (WHERE x <> 0) AS c \
+             FROM t GROUP BY g",
+            &[],
+        ),
+        ("INSERT INTO t VALUES (1, 0, 'a'), (1, 5, '3')", &[]),
+        ("SELECT * FROM v", &["1|2|2|1"]),
+        (
+            "SELECT g, sum(10 / x) FILTER (WHERE x <> 0), min(s::int) FILTER (WHERE s ~ '^[0-9]+$') FROM t GROUP BY g",
+            &["1|2|3"],
+        ),
+    ]);
+}
+
 #[test]
 fn rows_that_differ_by_the_sign_of_zero_are_different_rows() {
     check(&[
@@ -127,24 +359,5 @@ fn rows_that_differ_by_the_sign_of_zero_are_different_rows() {
         ("SELECT * FROM w", &["0|1"]),
         ("INSERT INTO t VALUES ('-0')", &[]),
         ("SELECT * FROM g", &["t|2"]),
-    ]);
-}
-
-#[test]
-fn a_filter_of_an_aggregate_guards_its_argument() {
-    check(&[
-        ("CREATE TABLE t (g int, x int, s text)", &[]),
-        (
-            "CREATE MATERIALIZED VIEW v AS SELECT g, sum(10 / x) FILTER (WHERE x <> 0) AS a, \
-             string_agg((10 / x)::text, ',') FILTER (WHERE x <> 0) AS b, count(DISTINCT 10 / x) FILTER (WHERE x <> 0) AS c \
-             FROM t GROUP BY g",
-            &[],
-        ),
-        ("INSERT INTO t VALUES (1, 0, 'a'), (1, 5, '3')", &[]),
-        ("SELECT * FROM v", &["1|2|2|1"]),
-        (
-            "SELECT g, sum(10 / x) FILTER (WHERE x <> 0), min(s::int) FILTER (WHERE s ~ '^[0-9]+$') FROM t GROUP BY g",
-            &["1|2|3"],
-        ),
     ]);
 }

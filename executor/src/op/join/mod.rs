@@ -3,7 +3,8 @@
 //! A change of one side meets the rows that the other side has at that moment, and the pairs go out at once; the sum
 //! over an epoch does not depend on the order of its changes. For rows that appear without a partner (outer and anti
 //! joins) or once for any number of partners (semi joins), each row counts its partners, and what it shows for itself
-//! is revised when the count leaves zero or comes back to it.
+//! is revised when the count leaves zero or comes back to it. Where the planner says that rows meet within an epoch,
+//! those without a partner go out at its end, so that what follows never sees one taken back.
 //!
 //! # State
 //! Each side is a [`RowStore`] under the join key, and the number of partners is a mark on its rows. Rows with a NULL in
@@ -52,6 +53,8 @@ pub struct JoinOp {
     output: SchemaRef,
     /// Changes that have not met the other side yet, oldest first.
     waiting: VecDeque<Waiting>,
+    /// What rows show for themselves, where that goes out at the end of the epoch.
+    alone: Vec<Delta>,
 }
 
 /// A delta on its way through the join.
@@ -106,7 +109,30 @@ impl JoinOp {
             residual,
             output: nullable(output.as_arrow()),
             waiting: VecDeque::new(),
+            alone: Vec::new(),
         })
+    }
+
+    /// Ships what rows show for themselves, at once or at the end of the epoch.
+    fn show_alone(&mut self, delta: Delta, out: &mut Output) {
+        match self.node.meets_within_epoch {
+            true => self.alone.push(delta),
+            false => out.ship(delta),
+        }
+    }
+
+    /// Ships what rows have shown for themselves in this epoch and not taken back.
+    fn ship_alone(&mut self, out: &mut Output) -> Result<(), ExecError> {
+        let alone = std::mem::take(&mut self.alone);
+        if alone.iter().all(Delta::is_append_only) {
+            alone.into_iter().for_each(|delta| out.ship(delta));
+            return Ok(());
+        }
+        let sum = Delta::concat(&self.output, &alone)?.consolidate()?;
+        for start in (0..sum.num_rows()).step_by(Output::BATCH_ROWS) {
+            out.ship(sum.slice(start, Output::BATCH_ROWS.min(sum.num_rows() - start)));
+        }
+        Ok(())
     }
 
     /// Lets waiting changes meet the other side, until all have or `budget` pairs were made.
@@ -189,7 +215,7 @@ impl JoinOp {
     }
 
     /// Revises what rows of the other side show for themselves, where their first partner has come or their last gone.
-    fn revise_met(&self, waiting: &Waiting, out: &mut Output) -> Result<(), ExecError> {
+    fn revise_met(&mut self, waiting: &Waiting, out: &mut Output) -> Result<(), ExecError> {
         let other = 1 - waiting.side;
         let Some(when_matched) = shown_alone(self.node.kind, other) else {
             return Ok(());
@@ -210,8 +236,8 @@ impl JoinOp {
             .chunks(Output::BATCH_ROWS)
             .zip(weights.chunks(Output::BATCH_ROWS))
         {
-            let batch = pad(other, &store.gather(entries)?, &self.output)?;
-            out.ship(Delta::try_new(batch, to_weights(weights))?);
+            let batch = pad(other, &self.sides[other].gather(entries)?, &self.output)?;
+            self.show_alone(Delta::try_new(batch, to_weights(weights))?, out);
         }
         Ok(())
     }
@@ -249,7 +275,7 @@ impl JoinOp {
         let shown = delta.filter(&shown)?;
         if !shown.is_empty() {
             let batch = pad(side, shown.batch(), &self.output)?;
-            out.ship(shown.with_batch(batch)?);
+            self.show_alone(shown.with_batch(batch)?, out);
         }
         Ok(())
     }
@@ -302,6 +328,7 @@ impl Operator for JoinOp {
         if !self.advance(out, YIELD_PAIRS)? {
             return Ok(Step::Yield);
         }
+        self.ship_alone(out)?;
         for side in &mut self.sides {
             side.release(tick)?;
         }

@@ -24,6 +24,7 @@ fn join(kind: JoinKind) -> Join {
         keys: vec![(0, 0)],
         null_equals_null: false,
         filter: None,
+        meets_within_epoch: false,
     }
 }
 
@@ -100,6 +101,41 @@ fn semi_and_anti_joins_show_left_rows_once() {
          3 right -1 1 x    left +1 1 b
          4 right -2 1 y    left -1 1 a          out +1 1 a, +1 1 b",
     );
+}
+
+#[test]
+fn rows_that_meet_within_an_epoch_are_never_taken_back() {
+    let kinds = [
+        (JoinKind::Left, "+1 1 a 1 x, +1 3 c null null"),
+        (JoinKind::Right, "+1 1 a 1 x, +1 null null 2 y"),
+        (JoinKind::Full, "+1 1 a 1 x, +1 3 c null null, +1 null null 2 y"),
+        (JoinKind::Anti, "+1 3 c"),
+    ];
+    for (kind, shown) in kinds {
+        let node = Join {
+            meets_within_epoch: true,
+            ..join(kind)
+        };
+        check(
+            node.clone(),
+            &format!("1 left +1 1 a, +1 3 c    right +1 1 x, +1 2 y    out {shown}"),
+        );
+        for first in [0, 1] {
+            let mut op = make(node.clone(), &sides(), Vec::new())(&crate::testing::context());
+            let tick = Tick::new(highwater_types::Epoch(1), 0);
+            let mut out = Output::default();
+            for side in [first, 1 - first] {
+                let text = ["+1 1 a, +1 3 c", "+1 1 x, +1 2 y"][side];
+                let delta = highwater_types::script::parse_delta(&sides()[side], text).expect("well formed");
+                op.update(&tick, side, &delta, &mut out).expect("an update");
+            }
+            while op.close(&tick, &mut out).expect("a close") == Step::Yield {}
+            let (deltas, _) = out.take();
+            let taken_back = |delta: &Delta| (0..delta.num_rows()).any(|row| delta.weight(row) < 0);
+            assert!(!deltas.is_empty());
+            assert!(!deltas.iter().any(taken_back), "{kind:?}: {deltas:?}");
+        }
+    }
 }
 
 #[test]

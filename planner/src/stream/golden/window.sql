@@ -48,7 +48,7 @@ SELECT uid, window_end FROM TUMBLE(clicks, ts, INTERVAL '1 minute') EMIT ON WIND
 
 SELECT uid, url FROM TUMBLE(clicks, ts, INTERVAL '1 minute') WHERE url <> '/' EMIT ON WINDOW CLOSE;
 --> Fused select uid, url  key=none append-only state=none
--->   HoldUntil watermark(clicks) >= window_end  key=none append-only watermark=(ts: clicks; window_start: clicks; window_end: clicks) state=until watermark(clicks)
+-->   HoldUntil watermark(clicks) >= window_end  key=none append-only watermark=(window_start: clicks; window_end: clicks) state=until watermark(clicks)
 -->     Fused where url != '/' | tumble ts by 1min  key=none append-only watermark=(ts: clicks; window_start: clicks; window_end: clicks) state=none
 -->       Input clicks (uid, url, ts)  key=none append-only watermark=(ts: clicks) state=none
 

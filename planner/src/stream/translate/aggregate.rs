@@ -120,17 +120,15 @@ impl Translator<'_> {
 pub(super) fn grouped_facts(input: &Facts, group: &[usize], width: usize, complete: Option<&Completion>) -> Facts {
     let mut bounds: Vec<_> = group.iter().map(|c| input.bounds[*c].clone()).collect();
     bounds.resize(width, None);
-    let mut facts = Facts {
+    let facts = Facts {
         key: Some((0..group.len()).collect()),
         bounds,
         ..Facts::default()
     };
-    if let Some(complete) = complete.filter(|c| c.emit_on_close) {
-        facts.append_only = true;
-        facts.settled = true;
-        facts.closed = facts.family_of(complete.group_column);
+    match complete.filter(|c| c.emit_on_close) {
+        Some(complete) => facts.closed_by(complete.group_column),
+        None => facts,
     }
-    facts
 }
 
 /// The call as an operator of its own does it, its needs added to `exprs`; `None` when the general operator must.

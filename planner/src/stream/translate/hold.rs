@@ -6,7 +6,7 @@ use datafusion::logical_expr::LogicalPlan;
 use super::fused::keep_rows;
 use super::{Built, Translator};
 use crate::error::{PlanError, Result};
-use crate::stream::derive::Facts;
+use crate::stream::derive::Bound;
 use crate::stream::plan::{StateBound, StreamOp};
 
 impl Translator<'_> {
@@ -17,7 +17,8 @@ impl Translator<'_> {
         if built.facts.settled {
             return Ok(built);
         }
-        if let Some(held) = hold(built)? {
+        self.outer_windows |= built.facts.bounds.iter().flatten().any(|bound| bound.missing);
+        if let Some(held) = hold(built) {
             return Ok(held);
         }
         (self.names, self.families) = before;
@@ -53,6 +54,13 @@ impl Translator<'_> {
                 )
             };
         }
+        if self.outer_windows {
+            return PlanError::unsupported(
+                "EMIT ON WINDOW CLOSE of an outer join by a window that rows without a partner do not have",
+                "Select, group and join by the window_end of the side whose rows are all kept, or leave EMIT ON WINDOW \
+                 CLOSE out. FULL JOIN has no such side: join its sides with LEFT JOIN, once each way.",
+            );
+        }
         if self.windows == 0 {
             return PlanError::unsupported(
                 "EMIT ON WINDOW CLOSE without a window",
@@ -67,30 +75,19 @@ impl Translator<'_> {
     }
 }
 
-/// Rows of `input` once the end of their window is reached; `None` when they have no such column.
-fn hold(input: Built) -> Result<Option<Built>> {
-    let ends = (0..input.width()).filter(|c| {
-        let bound = input.facts.bounds[*c].as_ref();
-        bound.is_some_and(|b| b.after_us <= 0)
-    });
-    let Some(column) = ends.min_by_key(|c| input.facts.bounds[*c].as_ref().map(|b| b.sources.len())) else {
-        return Ok(None);
-    };
-    let sources = input.facts.bounds[column]
-        .as_ref()
-        .map(|b| b.sources.clone())
-        .unwrap_or_default();
-    let facts = Facts {
-        append_only: true,
-        closed: input.facts.family_of(column),
-        settled: true,
-        ..input.facts.clone()
-    };
+/// Rows of `input` once the end of their window is reached; `None` when they have no such column, or not all have.
+fn hold(input: Built) -> Option<Built> {
+    let columns: Vec<usize> = (0..input.width()).collect();
+    let is_end = |bound: &Bound| bound.after_us <= 0 && !bound.missing;
+    let (column, bound) = input.facts.soonest_where(&columns, is_end)?;
+    let sources = bound.sources.clone();
     let op = StreamOp::HoldUntil {
         column,
+        after_us: bound.after_us,
         sources: sources.clone(),
     };
+    let facts = input.facts.closed_by(column);
     let schema = input.schema().clone();
     let held = Built::new(op, vec![input.node], schema, facts);
-    Ok(Some(held.with_state(StateBound::Watermark(sources), Vec::new())))
+    Some(held.with_state(StateBound::Watermark(sources), Vec::new()))
 }

@@ -122,7 +122,8 @@ pub(super) fn join_node(kind: JoinKind, sides: Sides) -> Result<Built> {
     let Sides {
         left, right, condition, ..
     } = sides;
-    let facts = facts_of(kind, &left.facts, &right.facts, &condition.keys);
+    let closed = closed_pairs(&left.facts, &right.facts, &condition.keys);
+    let facts = facts_of(kind, &left.facts, &right.facts, &condition.keys, &closed);
     let (state, release) = state_of(kind, &left, &right, &condition);
     let nullable = |built: &Built, outer: bool| -> Vec<_> {
         let fields = built.schema().fields().iter();
@@ -139,8 +140,19 @@ pub(super) fn join_node(kind: JoinKind, sides: Sides) -> Result<Built> {
         keys: condition.keys,
         null_equals_null: condition.null_equals_null,
         filter: condition.filter,
+        meets_within_epoch: meeting(&closed) == Some(Meeting::InOneEpoch),
     });
     Ok(Built::new(op, vec![left.node, right.node], schema_of(fields)?, facts).with_state(state, release))
+}
+
+/// Whether rows of this side (0 is left) also appear without a partner, with NULL for the other side's columns.
+fn keeps(kind: JoinKind, side: usize) -> bool {
+    match kind {
+        JoinKind::Full => true,
+        JoinKind::Left | JoinKind::Anti => side == 0,
+        JoinKind::Right => side == 1,
+        JoinKind::Inner | JoinKind::Semi => false,
+    }
 }
 
 pub(super) fn one_sided(kind: JoinKind) -> bool {
@@ -182,16 +194,64 @@ fn bounded_pairs(left: &Facts, right: &Facts, keys: &[(usize, usize)]) -> Vec<(u
     keys.iter().filter_map(both).collect()
 }
 
-fn facts_of(kind: JoinKind, left: &Facts, right: &Facts, keys: &[(usize, usize)]) -> Facts {
+/// How the rows of two closed sides meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meeting {
+    /// All rows that may meet come in one epoch.
+    InOneEpoch,
+    /// All of a side come in one epoch, and pairs appear in the later one.
+    InTwoEpochs,
+}
+
+/// A pair of key columns that are closed on both sides, whose rows stay.
+struct ClosedPair {
+    left: usize,
+    right: usize,
+    /// Whether equal values are complete at the same moment.
+    together: bool,
+}
+
+fn closed_pairs(left: &Facts, right: &Facts, keys: &[(usize, usize)]) -> Vec<ClosedPair> {
+    if !left.append_only || !right.append_only {
+        return Vec::new();
+    }
+    let moment = |facts: &Facts, column: usize| facts.bounds[column].clone().map(|b| (b.sources, b.after_us));
+    keys.iter()
+        .filter(|(l, r)| left.closed.contains(l) && right.closed.contains(r))
+        .map(|(l, r)| ClosedPair {
+            left: *l,
+            right: *r,
+            together: moment(left, *l) == moment(right, *r),
+        })
+        .collect()
+}
+
+/// How rows meet, when that is known.
+fn meeting(pairs: &[ClosedPair]) -> Option<Meeting> {
+    pairs.first()?;
+    Some(match pairs.iter().any(|pair| pair.together) {
+        true => Meeting::InOneEpoch,
+        false => Meeting::InTwoEpochs,
+    })
+}
+
+fn facts_of(kind: JoinKind, left: &Facts, right: &Facts, keys: &[(usize, usize)], closed: &[ClosedPair]) -> Facts {
     let width = left.bounds.len();
     let mut facts = Facts::unknown(width + right.bounds.len());
     facts.key = key_of(kind, left, right, keys);
-    facts.append_only = match kind {
-        JoinKind::Inner | JoinKind::Semi => left.append_only && right.append_only,
+    let waits = match kind {
+        JoinKind::Inner | JoinKind::Semi => true,
         JoinKind::Left | JoinKind::Right | JoinKind::Full | JoinKind::Anti => false,
     };
+    // Kinds that wait for a partner show nothing that a later row makes wrong; the others do, unless none comes later.
+    facts.settled = match meeting(closed) {
+        Some(Meeting::InOneEpoch) => true,
+        Some(Meeting::InTwoEpochs) => waits,
+        None => false,
+    };
+    facts.append_only = facts.settled || waits && left.append_only && right.append_only;
     for (l, r, bound) in bounded_pairs(left, right, keys) {
-        for (side, column, shift) in [(left, l, 0), (right, r, width)] {
+        for (side, number, column, shift) in [(left, 0, l, 0), (right, 1, r, width)] {
             let own = side.bounds[column]
                 .as_ref()
                 .expect("a bounded pair is bounded on both sides");
@@ -206,21 +266,21 @@ fn facts_of(kind: JoinKind, left: &Facts, right: &Facts, keys: &[(usize, usize)]
                     } else {
                         tied.family
                     },
+                    missing: tied.missing || keeps(kind, 1 - number),
                     ..tied.clone()
                 });
             }
         }
-        if left.closed.contains(&l) && right.closed.contains(&r) && left.append_only && right.append_only {
-            let together = left.bounds[l].as_ref().map(|b| (&b.sources, b.after_us))
-                == right.bounds[r].as_ref().map(|b| (&b.sources, b.after_us));
-            // The rows of a window arrive on both sides in one epoch, so that nothing is revised; or, for kinds
-            // that wait for a partner, in two epochs, and pairs appear in the later one.
-            if together || facts.append_only {
-                facts.append_only = true;
-                facts.settled = true;
-                facts.closed.extend(left.family_of(l));
-                facts.closed.extend(right.family_of(r).iter().map(|c| c + width));
-            }
+    }
+    for pair in closed.iter().filter(|pair| pair.together || waits) {
+        // Rows without a partner have NULL for the other side's columns, whatever window they belong to.
+        if !keeps(kind, 1) {
+            facts.closed.extend(left.family_of(pair.left));
+        }
+        if !keeps(kind, 0) {
+            facts
+                .closed
+                .extend(right.family_of(pair.right).iter().map(|c| c + width));
         }
     }
     facts.closed.sort_unstable();

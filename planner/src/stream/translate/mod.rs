@@ -49,6 +49,8 @@ pub(super) struct Translator<'a> {
     relations: BTreeSet<RelationId>,
     /// The relations windowed by a column that no watermark bounds, for the error message.
     unbounded_windows: Vec<RelationId>,
+    /// Whether rows without a partner lack a window's end that others have, for the error message.
+    outer_windows: bool,
     /// Nodes with state so far, by what they do.
     written: HashMap<String, Arc<StreamNode>>,
 }
@@ -131,6 +133,7 @@ impl<'a> Translator<'a> {
             windows: 0,
             relations: BTreeSet::new(),
             unbounded_windows: Vec::new(),
+            outer_windows: false,
             written: HashMap::new(),
         }
     }

@@ -76,7 +76,7 @@ fn write_node(node: &StreamNode, text: &mut String) -> Option<()> {
                 Some(filter) => Some(by_position(filter, &below)?),
             };
             write!(text, "Join {:?} {:?} {}", join.kind, join.keys, join.null_equals_null).ok()?;
-            write!(text, " {filter:?}")
+            write!(text, " {filter:?} {}", join.meets_within_epoch)
         }
         StreamOp::Constant(_)
         | StreamOp::TemporalJoin(_)
