@@ -82,6 +82,8 @@ const CONSTRUCTS: &[&str] = &[
     "rows of windows",
     "top-N of windows",
     "join of windows",
+    "outer join of windows",
+    "view over closed windows",
     "watermark through a view",
     "EMIT ON WINDOW CLOSE",
     "IN (subquery)",

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `dice.rs`, `kind.rs`, `expr.rs` | choices, values and expressions of each type |
 //! | `relation.rs`, `changes.rs` | tables, and what happens to their rows |
-//! | `query.rs`, `views.rs`, `groups.rs`, `ranks.rs`, `subqueries.rs`, `joins.rs`, `windows.rs` | queries |
+//! | `query.rs`, `views.rs`, `groups.rs`, `ranks.rs`, `subqueries.rs`, `joins.rs`, `windows.rs`, `closed.rs` | queries |
 //! | `generator.rs`, `case.rs` | a case: tables, views and epochs in order |
 //! | `server.rs`, `rows.rs`, `run.rs` | running a case, and comparing |
 //! | `shrink.rs`, `coverage.rs` | a smaller failing case; what was tested |
@@ -17,6 +17,7 @@
 
 pub mod case;
 pub mod changes;
+pub mod closed;
 pub mod coverage;
 pub mod dice;
 pub mod expr;

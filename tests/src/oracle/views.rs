@@ -1,6 +1,6 @@
 //! Random views, by what they are about, and what all have in common. Here are projections and unions; groups are in
 //! `groups.rs`, orders in `ranks.rs`, subqueries and faults in `subqueries.rs`, joins in `joins.rs`, windows in
-//! `windows.rs`.
+//! `windows.rs` and `closed.rs`.
 
 use std::collections::BTreeSet;
 
@@ -34,6 +34,9 @@ enum About {
     WindowFunction,
     Window,
     Closed,
+    ClosedRows,
+    OverClosedRows,
+    OuterWindows,
     Arrival,
     Subquery,
     Fault,
@@ -56,6 +59,9 @@ impl Generator {
             (3, About::WindowFunction),
             (8, About::Window),
             (9, About::Closed),
+            (2, About::ClosedRows),
+            (4, About::OverClosedRows),
+            (4, About::OuterWindows),
             (5, About::Arrival),
             (8, About::Subquery),
             (4, About::Fault),
@@ -82,6 +88,9 @@ impl Generator {
             About::WindowFunction => self.window_function(name),
             About::Window => self.windowed_view(name),
             About::Closed => self.closed_view(name),
+            About::ClosedRows => self.closed_rows(name),
+            About::OverClosedRows => self.over_closed_rows(name),
+            About::OuterWindows => self.outer_window_join(name),
             About::Arrival => self.arrival_view(name),
             About::Subquery => self.with_subquery(name),
             About::Fault => self.failing(name),

@@ -33,18 +33,18 @@ impl Generator {
             return finish(name, vec![select], String::new(), columns, from.large);
         }
         let relation = self.dice.pick(&timed);
-        let windowed = self.windowed(&relation, "w", None);
+        self.over_windows_of(name, &relation)
+    }
+
+    /// A view over windows of this relation.
+    pub(super) fn over_windows_of(&mut self, name: String, relation: &Relation) -> Made {
+        let windowed = self.windowed(relation, "w", None);
         self.over_windows(name, windowed)
     }
 
     /// A view whose rows appear when their window closes.
     pub(super) fn closed_view(&mut self, name: String) -> Made {
-        let streams: Vec<Relation> = self
-            .relations
-            .iter()
-            .filter(|r| r.watermark.is_some())
-            .cloned()
-            .collect();
+        let streams = self.streams();
         if streams.is_empty() {
             return self.windowed_view(name);
         }
@@ -190,10 +190,14 @@ impl Generator {
         let scope: Vec<Column> = left.from.scope.iter().chain(&right.from.scope).cloned().collect();
         let (mut items, mut columns) = self.items(&scope, 2);
         add_end(&mut items, &mut columns, &left.from.scope);
+        let word = self.dice.pick(&["JOIN", "LEFT JOIN"]);
+        if word == "LEFT JOIN" {
+            self.mark("outer join of windows");
+        }
         let select = Select {
             items,
             from: format!(
-                "{} JOIN {} ON w.k = x.k AND w.window_start = x.window_start AND w.window_end = x.window_end",
+                "{} {word} {} ON w.k = x.k AND w.window_start = x.window_start AND w.window_end = x.window_end",
                 left.from.sql, right.from.sql
             ),
             ..Select::default()
