@@ -1,6 +1,7 @@
 //! The planner's own nodes in snapshot queries: [`WindowNode`] runs through the very operator that views use, and
 //! [`ProcTimeNode`] has nothing to do where all relations are read as of one epoch.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
@@ -8,8 +9,8 @@ use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::Session;
-use datafusion::common::DFSchemaRef;
 use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{DFSchema, DFSchemaRef};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
@@ -58,10 +59,18 @@ impl ExtensionPlanner for ExtensionNodes {
         Ok(Some(Arc::new(WindowExec::new(
             Arc::clone(&inputs[0]),
             window.assign.clone(),
-            Arc::clone(window.input.schema()),
+            by_place(window.input.schema())?,
             Arc::clone(datafusion::logical_expr::UserDefinedLogicalNodeCore::schema(window).inner()),
         ))))
     }
+}
+
+/// The columns under names of their places: the operator goes by these, and a name may be that of a bound it adds.
+fn by_place(schema: &DFSchema) -> Result<DFSchemaRef> {
+    let fields = schema.fields().iter().enumerate();
+    let fields = fields.map(|(at, field)| Arc::new(field.as_ref().clone().with_name(format!("c{at}"))));
+    let schema = DFSchema::from_unqualified_fields(fields.collect(), HashMap::new())?;
+    Ok(Arc::new(schema))
 }
 
 /// Appends window bounds to each row, a copy of the row for each window it falls into.

@@ -361,3 +361,25 @@ fn rows_that_differ_by_the_sign_of_zero_are_different_rows() {
         ("SELECT * FROM g", &["t|2"]),
     ]);
 }
+
+#[test]
+fn rows_with_a_window_are_windowed_again() {
+    check(&[
+        LOG,
+        (
+            "CREATE MATERIALIZED VIEW a AS SELECT at, window_end FROM TUMBLE(log, at, INTERVAL '10 seconds')",
+            &[],
+        ),
+        (
+            "CREATE MATERIALIZED VIEW b AS SELECT count(*) FROM TUMBLE((SELECT * FROM a), at, INTERVAL '5 seconds')",
+            &[],
+        ),
+        ("INSERT INTO log VALUES ('x', 1, '2024-01-01 00:00:01')", &[]),
+        ("SELECT * FROM b", &["1"]),
+        (
+            "SELECT w.window_end FROM TUMBLE((SELECT * FROM a), at, INTERVAL '5 seconds') AS w (at, first_end)",
+            &["2024-01-01 00:00:05"],
+        ),
+        ("SELECT count(*) FROM TUMBLE(a, at, INTERVAL '5 seconds') AS w", &["1"]),
+    ]);
+}
