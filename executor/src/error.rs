@@ -95,7 +95,11 @@ impl From<ExecError> for SqlError {
             | ExecError::Panic { .. }
             | ExecError::StartsLate { .. }
             | ExecError::Start { .. } => SqlState::INTERNAL_ERROR,
-            ExecError::Expired { .. } | ExecError::Upstream { .. } => SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+            ExecError::Expired { .. } => {
+                return SqlError::new(SqlState::SERIALIZATION_FAILURE, error.to_string())
+                    .with_hint("Run the transaction again: what it reads may be younger than its snapshot.");
+            }
+            ExecError::Upstream { .. } => SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
         };
         SqlError::new(state, error.to_string())
     }

@@ -22,7 +22,7 @@ pub mod testing;
 mod view_flow;
 mod worker;
 
-pub use collection::Collection;
+pub use collection::{CheckedDelta, Collection};
 pub use error::{ExecError, sql_error};
 pub use projection::Projection;
 pub use render::explain_dataflow;

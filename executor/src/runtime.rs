@@ -230,6 +230,13 @@ impl RuntimeHandle {
         })
     }
 
+    /// Waits while a view has much history to take in; answers whether it takes any. For whoever has none to give just
+    /// now, and would go on for nobody.
+    pub fn takes_history(&self, view: RelationId) -> bool {
+        let gauge = self.gauges().get(&view).cloned();
+        gauge.is_some_and(|gauge| gauge.wait_and_add(0))
+    }
+
     /// Gives a view the faults that one of its inputs had at the epoch of creation.
     pub fn history_faults(&self, view: RelationId, input: RelationId, faults: Vec<(Fault, i64)>) {
         self.send_history(view, input, faults.len(), |_, send| {

@@ -7,6 +7,7 @@
 //! * An index, by key or by the whole row, is built when it is first needed: by a retraction or a look-up.
 //! * Memory is bounded by the rows there are, plus those that went after [`Collection::retain_from`]'s epoch.
 
+mod checked;
 mod faults;
 mod index;
 mod merge;
@@ -23,9 +24,10 @@ use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::SchemaRef;
 use highwater_types::{Delta, Epoch, Fault, SqlError};
 
+pub use self::checked::CheckedDelta;
+pub(crate) use self::checked::additions;
 use self::faults::FaultLog;
 use self::segment::Visible;
-pub(crate) use self::shard::additions;
 use self::shard::{Layout, Shard};
 use crate::ExecError;
 use crate::hashing::{Purpose, hash_rows};
@@ -66,17 +68,35 @@ impl Collection {
         self.shards.len()
     }
 
-    /// Applies changes. Within a shard epochs never decrease. A weight of two makes two rows. Rows that come and go
-    /// in one delta are fine; a retracted row must have been inserted into the same shard.
+    /// Applies changes, all or none. Within a shard epochs never decrease. A weight of two makes two rows. Rows that come
+    /// and go in one delta are fine; a retracted row must have been inserted into the same shard.
     ///
     /// # Errors
-    /// When the columns are not the collection's, or a row is retracted that is not there.
+    /// When the columns are not the collection's, or a row is retracted that is not there; then nothing is changed.
     pub fn apply(&self, shard: usize, epoch: Epoch, delta: &Delta) -> Result<(), ExecError> {
         if delta.is_empty() {
             return Ok(());
         }
+        let checked = self.check(shard, delta)?;
+        self.apply_checked(shard, epoch, checked)
+    }
+
+    /// The first half of [`Collection::apply`], which changes nothing: for whoever must know that several deltas fit
+    /// before any is applied. Only the shard's writer may ask.
+    ///
+    /// # Errors
+    /// As those of [`Collection::apply`].
+    pub fn check(&self, shard: usize, delta: &Delta) -> Result<CheckedDelta, ExecError> {
         let delta = self.with_own_schema(delta)?;
-        self.shards[shard].apply(&self.layout, epoch, &delta, self.oldest.load(Ordering::Acquire))
+        self.shards[shard].check(&self.layout, &delta)
+    }
+
+    /// The second half of [`Collection::apply`]. Nothing may have been applied to the shard since the first.
+    ///
+    /// # Errors
+    /// When rows cannot be copied, which would be an error of ours.
+    pub fn apply_checked(&self, shard: usize, epoch: Epoch, checked: CheckedDelta) -> Result<(), ExecError> {
+        self.shards[shard].apply(&self.layout, epoch, checked, self.oldest.load(Ordering::Acquire))
     }
 
     /// Changes the weights of faults.

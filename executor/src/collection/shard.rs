@@ -10,11 +10,12 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock, RwLockReadGuard, RwLoc
 
 use arc_swap::ArcSwap;
 use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
-use arrow::compute::take;
+use arrow::compute::{take, take_record_batch};
 use arrow::datatypes::SchemaRef;
 use arrow::row::Rows;
 use highwater_types::{Delta, Epoch, RowKeys};
 
+use super::checked::{CheckedDelta, Leaving, OwnRows, additions, groups_by_hash, retractions, sum_equal};
 use super::index::{Gone, RowIndex};
 use super::merge::SegmentList;
 use super::segment::{Births, Ordinals, Segment};
@@ -23,8 +24,6 @@ use crate::hashing::{Purpose, hash_rows};
 
 /// How many rows that no reader can see any more are cleared away at an application at most.
 const EXPIRE_LIMIT: usize = 64 * 1024;
-/// How many retractions are looked up at a time.
-const RETRACT_ROWS: usize = 8192;
 /// How many rows of one hash are compared with a retraction at first; eight times as many each further time.
 const FIRST_CANDIDATES: usize = 4;
 
@@ -53,7 +52,7 @@ impl Layout {
     }
 
     /// Encodes whole rows.
-    fn encode_rows(&self, columns: &[ArrayRef]) -> Result<Rows, ExecError> {
+    pub(super) fn encode_rows(&self, columns: &[ArrayRef]) -> Result<Rows, ExecError> {
         Ok(keys(&self.row_keys, || Ok(RowKeys::try_new(&self.schema)?))?.encode(columns)?)
     }
 
@@ -67,7 +66,7 @@ impl Layout {
         self.indexed.iter().map(|c| Arc::clone(batch.column(*c))).collect()
     }
 
-    fn hash(&self, batch: &RecordBatch, hashes: &mut Vec<u64>) -> Result<(), ExecError> {
+    pub(super) fn hash(&self, batch: &RecordBatch, hashes: &mut Vec<u64>) -> Result<(), ExecError> {
         hash_rows(&self.indexed_columns(batch), batch.num_rows(), Purpose::Index, hashes)
     }
 }
@@ -93,6 +92,14 @@ struct Writer {
     next_ordinal: u64,
 }
 
+/// Rows that are to go: none of their hashes is another group's.
+struct Wanted {
+    batch: RecordBatch,
+    /// How many of each.
+    counts: Vec<i64>,
+    hashes: Vec<u64>,
+}
+
 /// A row that may be one that is looked for: its ordinal, and which row of the wanted ones it may be.
 type Candidate = (u64, u32);
 
@@ -102,33 +109,61 @@ impl Shard {
         self.segments.load_full()
     }
 
-    /// Applies a delta with the layout's columns. Insertions come first, so that a row may come and go in one delta.
-    /// Versions that went at or before `oldest` may be dropped.
+    /// Finds all rows that a delta with the layout's columns takes away, and changes nothing. A row may come and go in
+    /// one delta.
     ///
     /// # Errors
     /// When a row is retracted that is not there.
-    pub(super) fn apply(&self, layout: &Layout, epoch: Epoch, delta: &Delta, oldest: u64) -> Result<(), ExecError> {
+    pub(super) fn check(&self, layout: &Layout, delta: &Delta) -> Result<CheckedDelta, ExecError> {
+        let inserted = additions(delta)?;
+        let Some((batch, counts)) = retractions(delta)? else {
+            return Ok(CheckedDelta::insert(inserted));
+        };
+        if self.index().is_none() {
+            let _writer = self.writer();
+            self.ensure_index(layout)?;
+        }
+        let mut own = OwnRows::new(layout, inserted);
+        let mut leaving = Vec::with_capacity(batch.num_rows());
+        let mut hashes = Vec::new();
+        layout.hash(&batch, &mut hashes)?;
+        for rows in groups_by_hash(&hashes) {
+            let wanted = Wanted {
+                counts: rows.iter().map(|row| counts[*row as usize]).collect(),
+                hashes: rows.iter().map(|row| hashes[*row as usize]).collect(),
+                batch: take_record_batch(&batch, &UInt32Array::from(rows))?,
+            };
+            self.find_leaving(layout, wanted, &mut own, &mut leaving)?;
+        }
+        Ok(CheckedDelta {
+            inserted: own.into_remaining()?,
+            leaving,
+        })
+    }
+
+    /// Applies a delta that has been checked, and since when nothing has been changed. Versions that went at or before
+    /// `oldest` may be dropped.
+    ///
+    /// # Errors
+    /// When rows cannot be copied, which would be an error of ours.
+    pub(super) fn apply(
+        &self,
+        layout: &Layout,
+        epoch: Epoch,
+        checked: CheckedDelta,
+        oldest: u64,
+    ) -> Result<(), ExecError> {
+        let CheckedDelta { inserted, mut leaving } = checked;
         let mut writer = self.writer();
         let mut list = SegmentList::clone(&self.segments.load());
         self.expire(layout, &mut list, oldest)?;
-        let inserted = additions(delta)?;
         if inserted.num_rows() > 0 {
             self.append(layout, &mut writer, list, epoch, inserted, oldest)?;
         } else {
             self.segments.store(Arc::new(list));
         }
-        if let Some((batch, counts)) = retractions(delta)? {
-            self.ensure_index(layout)?;
-            for offset in (0..batch.num_rows()).step_by(RETRACT_ROWS) {
-                let length = RETRACT_ROWS.min(batch.num_rows() - offset);
-                self.retract(
-                    layout,
-                    epoch,
-                    &batch.slice(offset, length),
-                    &counts[offset..offset + length],
-                )?;
-            }
-        }
+        leaving.sort_unstable_by_key(|row| std::cmp::Reverse(row.ordinal));
+        self.let_go(epoch, &leaving);
         Ok(())
     }
 
@@ -240,75 +275,99 @@ impl Shard {
         Ok(())
     }
 
-    /// Lets `counts[i]` rows equal to row `i` of `batch` go.
-    fn retract(&self, layout: &Layout, epoch: Epoch, batch: &RecordBatch, counts: &[i64]) -> Result<(), ExecError> {
-        let mut hashes = Vec::new();
-        layout.hash(batch, &mut hashes)?;
-        let wanted = layout.encode_rows(batch.columns())?;
-        let list = self.segments.load_full();
-        let mut remaining = sum_equal(&wanted, counts);
-        let mut open: Vec<u32> = (0..batch.num_rows() as u32)
-            .filter(|row| remaining[*row as usize] > 0)
-            .collect();
-        let mut limit = FIRST_CANDIDATES;
-        while !open.is_empty() {
-            let mut candidates: Vec<Candidate> = Vec::with_capacity(open.len());
-            let mut has_more = vec![false; batch.num_rows()];
-            if let Some(index) = self.index().as_ref() {
-                for row in &open {
-                    let at = *row as usize;
-                    let limit = limit.max(usize::try_from(remaining[at]).unwrap_or(usize::MAX));
-                    let count = index.present(hashes[at], limit, |ordinal| candidates.push((ordinal, *row)));
-                    has_more[at] = count > limit;
-                }
-            }
-            candidates.sort_unstable();
-            let gone = self.let_go(layout, epoch, &list, &candidates, &wanted, &hashes, &mut remaining)?;
-            if let Some(index) = self.index_mut().as_mut() {
-                // The newest stand last in the index's lists, where they are found at once.
-                gone.iter().rev().for_each(|gone| index.remove(*gone));
-            }
-            open.retain(|row| remaining[*row as usize] > 0);
-            if let Some(missing) = open.iter().find(|row| !has_more[**row as usize] && gone.is_empty()) {
-                return Err(missing_row(batch, *missing as usize));
-            }
-            if gone.is_empty() {
-                limit = limit.saturating_mul(8);
-            }
-        }
-        Ok(())
-    }
-
-    #[allow(clippy::too_many_arguments, reason = "one step of retract, with its state")]
-    fn let_go(
+    /// Finds as many rows equal to each of those wanted as are to go: stored ones, then the delta's own.
+    fn find_leaving(
         &self,
         layout: &Layout,
-        epoch: Epoch,
-        list: &SegmentList,
-        candidates: &[Candidate],
-        wanted: &Rows,
-        hashes: &[u64],
-        remaining: &mut [i64],
-    ) -> Result<Vec<Gone>, ExecError> {
-        let mut gone = Vec::with_capacity(candidates.len());
-        for (segment, rows, group) in groups(list, candidates) {
-            let columns = gather(segment.batch().columns(), &rows)?;
-            let encoded = layout.encode_rows(&columns)?;
-            for (at, (ordinal, want)) in group.iter().enumerate() {
-                let (row, want) = (rows.value(at) as usize, *want as usize);
-                let is_needed = remaining[want] > 0 && segment.shows(row, u64::MAX - 1);
-                if is_needed && encoded.row(at).data() == wanted.row(want).data() {
-                    segment.kill(row, epoch);
-                    remaining[want] -= 1;
-                    gone.push(Gone {
-                        epoch: epoch.0,
-                        hash: hashes[want],
-                        ordinal: *ordinal,
-                    });
+        wanted: Wanted,
+        own: &mut OwnRows<'_>,
+        leaving: &mut Vec<Leaving>,
+    ) -> Result<(), ExecError> {
+        let encoded = layout.encode_rows(wanted.batch.columns())?;
+        let needed = sum_equal(&encoded, &wanted.counts);
+        let list = self.segments.load_full();
+        let mut open: Vec<u32> = (0..wanted.batch.num_rows() as u32)
+            .filter(|row| needed[*row as usize] > 0)
+            .collect();
+        let mut missing = Vec::new();
+        let mut limit = FIRST_CANDIDATES;
+        while !open.is_empty() {
+            // A row that has not been found often enough is looked for anew, among more candidates.
+            let (candidates, has_more) = self.leaving_candidates(&wanted.hashes, &needed, &open, limit);
+            let mut remaining = needed.clone();
+            let mut found = Vec::with_capacity(candidates.len());
+            for (segment, rows, group) in groups(&list, &candidates) {
+                let stored = layout.encode_rows(&gather(segment.batch().columns(), &rows)?)?;
+                for (at, (ordinal, want)) in group.iter().enumerate() {
+                    let (row, want) = (rows.value(at) as usize, *want as usize);
+                    let is_needed = remaining[want] > 0 && segment.shows(row, u64::MAX - 1);
+                    if is_needed && stored.row(at).data() == encoded.row(want).data() {
+                        remaining[want] -= 1;
+                        found.push((want, *ordinal));
+                    }
                 }
             }
+            let is_settled = |row: usize| remaining[row] == 0 || !has_more[row];
+            leaving.extend(
+                found
+                    .iter()
+                    .filter(|(want, _)| is_settled(*want))
+                    .map(|(want, ordinal)| Leaving {
+                        ordinal: *ordinal,
+                        hash: wanted.hashes[*want],
+                    }),
+            );
+            let settled = open.iter().filter(|row| is_settled(**row as usize));
+            missing.extend(
+                settled
+                    .map(|row| (*row, remaining[*row as usize]))
+                    .filter(|(_, count)| *count > 0),
+            );
+            open.retain(|row| !is_settled(*row as usize));
+            limit = limit.saturating_mul(8);
         }
-        Ok(gone)
+        own.take(&wanted.batch, &encoded, missing)
+    }
+
+    /// Stored rows that may equal those in `open`, sorted, and of which rows there are more.
+    fn leaving_candidates(
+        &self,
+        hashes: &[u64],
+        needed: &[i64],
+        open: &[u32],
+        limit: usize,
+    ) -> (Vec<Candidate>, Vec<bool>) {
+        let mut candidates: Vec<Candidate> = Vec::with_capacity(open.len());
+        let mut has_more = vec![false; hashes.len()];
+        if let Some(index) = self.index().as_ref() {
+            for row in open {
+                let at = *row as usize;
+                let limit = limit.max(usize::try_from(needed[at]).unwrap_or(usize::MAX));
+                let count = index.present(hashes[at], limit, |ordinal| candidates.push((ordinal, *row)));
+                has_more[at] = count > limit;
+            }
+        }
+        candidates.sort_unstable();
+        (candidates, has_more)
+    }
+
+    /// Lets rows go, newest first: so they stand last in the index's lists, where they are found at once.
+    fn let_go(&self, epoch: Epoch, leaving: &[Leaving]) {
+        let list = self.segments.load_full();
+        for leaving in leaving {
+            let stored = list.locate(leaving.ordinal);
+            let (segment, row) = stored.expect("a row that lives is in a segment, also after a merge");
+            segment.kill(row, epoch);
+        }
+        if let Some(index) = self.index_mut().as_mut() {
+            for leaving in leaving {
+                index.remove(Gone {
+                    epoch: epoch.0,
+                    hash: leaving.hash,
+                    ordinal: leaving.ordinal,
+                });
+            }
+        }
     }
 
     /// Clears away rows that went at or before `oldest`: notes them, and rewrites segments that they are most of.
@@ -376,58 +435,4 @@ fn groups<'a>(
 
 fn gather(columns: &[ArrayRef], rows: &UInt32Array) -> Result<Vec<ArrayRef>, ExecError> {
     columns.iter().map(|c| Ok(take(c.as_ref(), rows, None)?)).collect()
-}
-
-/// The rows with a positive weight, as often as it says.
-pub(crate) fn additions(delta: &Delta) -> Result<RecordBatch, ExecError> {
-    let Some(weights) = delta.weights().filter(|w| w.values().iter().any(|w| *w != 1)) else {
-        return Ok(delta.batch().clone());
-    };
-    let rows: UInt32Array = weights
-        .values()
-        .iter()
-        .enumerate()
-        .flat_map(|(row, weight)| std::iter::repeat_n(row as u32, usize::try_from(*weight).unwrap_or(0)))
-        .collect::<Vec<u32>>()
-        .into();
-    Ok(arrow::compute::take_record_batch(delta.batch(), &rows)?)
-}
-
-/// The rows with a negative weight, and how many of each are to go.
-fn retractions(delta: &Delta) -> Result<Option<(RecordBatch, Vec<i64>)>, ExecError> {
-    let Some(weights) = delta.weights() else {
-        return Ok(None);
-    };
-    let negative = |(_, weight): &(usize, &i64)| **weight < 0;
-    let rows: Vec<u32> = weights
-        .values()
-        .iter()
-        .enumerate()
-        .filter(negative)
-        .map(|(row, _)| row as u32)
-        .collect();
-    if rows.is_empty() {
-        return Ok(None);
-    }
-    let counts = rows.iter().map(|row| -weights.value(*row as usize)).collect();
-    let batch = arrow::compute::take_record_batch(delta.batch(), &UInt32Array::from(rows))?;
-    Ok(Some((batch, counts)))
-}
-
-/// Counts per row, those of equal rows summed at the first of them.
-fn sum_equal(rows: &Rows, counts: &[i64]) -> Vec<i64> {
-    let mut sums = vec![0; counts.len()];
-    let mut first: HashMap<&[u8], usize> = HashMap::with_capacity(counts.len());
-    for (row, count) in counts.iter().enumerate() {
-        sums[*first.entry(rows.row(row).data()).or_insert(row)] += count;
-    }
-    sums
-}
-
-fn missing_row(batch: &RecordBatch, row: usize) -> ExecError {
-    let row = highwater_types::script::format_delta(&Delta::insert(batch.slice(row, 1)));
-    ExecError::MissingRow {
-        operator: "Collection",
-        row,
-    }
 }

@@ -132,7 +132,7 @@ fn old_versions_are_merged_away_and_reads_of_them_refused() {
     }
     assert_eq!(
         rows.scan(Epoch(5), None).expect_err("merged away").state,
-        SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE
+        SqlState::SERIALIZATION_FAILURE
     );
     assert!(rows.size_bytes() < 10_000, "{} bytes for one row", rows.size_bytes());
     let batches = rows.rows(Epoch(2000), None).expect("readable");
@@ -274,4 +274,45 @@ fn readers_see_whole_epochs_while_a_writer_writes() {
         closed.store(epoch, Ordering::Release);
     }
     reader.join().expect("the reader saw no mix");
+}
+
+#[test]
+fn a_refused_delta_changes_nothing() {
+    for key in [Some(vec![0]), None] {
+        let rows = Collection::new(schema(), key, 1);
+        apply(&rows, 1, "+1 1 a, +1 2 b");
+        let refused = delta("-1 1 a, +1 1 c, +1 3 d, -1 2 x");
+        let error = rows.apply(0, Epoch(2), &refused).expect_err("2 x is not there");
+        assert!(matches!(error, ExecError::MissingRow { .. }), "{error}");
+        assert_eq!(contents(&rows, 2), "+1 1 a, +1 2 b");
+        assert_eq!(contents(&rows, u64::MAX), "+1 1 a, +1 2 b");
+        apply(&rows, 3, "-1 1 a, +1 1 c, -1 2 b");
+        assert_eq!(contents(&rows, 3), "+1 1 c");
+    }
+}
+
+#[test]
+fn what_comes_and_goes_in_a_delta_makes_up_for_what_is_not_stored() {
+    let rows = Collection::new(schema(), None, 1);
+    apply(&rows, 1, "+1 1 a");
+    apply(&rows, 2, "+2 1 a, -2 1 a, +1 1 b, -1 1 b, +1 2 c");
+    assert_eq!(contents(&rows, 2), "+1 1 a, +1 2 c");
+    let refused = delta("+1 1 a, -3 1 a");
+    assert!(rows.apply(0, Epoch(3), &refused).is_err(), "there are two");
+    assert_eq!(contents(&rows, 3), "+1 1 a, +1 2 c");
+}
+
+#[test]
+fn many_equal_rows_that_stand_apart_in_a_delta_all_go() {
+    let rows = Collection::new(schema(), None, 1);
+    let texts = |weight: i64, count: usize| -> String {
+        let row = |at: usize| format!("{weight:+} {} x", at % 3);
+        (0..count).map(row).collect::<Vec<_>>().join(", ")
+    };
+    apply(&rows, 1, &texts(1, 20_000));
+    apply(&rows, 2, &format!("+1 9 y, {}", texts(-1, 19_998)));
+    assert_eq!(contents(&rows, 2), "+1 0 x, +1 1 x, +1 9 y");
+    assert_eq!(rows.row_count(Epoch(1)), 20_000);
+    assert!(rows.apply(0, Epoch(3), &delta(&texts(-1, 9000))).is_err());
+    assert_eq!(rows.row_count(Epoch::MAX), 3);
 }
