@@ -53,9 +53,9 @@ impl Binder<'_> {
         }
         let mut order_by = self.bind_sort(window.order_by, cx)?;
         // A distance from the row's own value needs the value.
-        if !window
+        if window
             .frame
-            .is_some_and(|frame| frame.units == ast::WindowFrameUnits::Range)
+            .is_none_or(|frame| frame.units != ast::WindowFrameUnits::Range)
         {
             for sort in &mut order_by {
                 sort.expr = by_sort_key(sort.expr.clone(), &cx.schema)?;
