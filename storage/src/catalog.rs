@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use sled::{IVec, Tree};
 
 use crate::StorageError;
-use crate::disk::{Disk, VALUE_BYTES_MAX, Writes};
+use crate::disk::{Aim, Disk, VALUE_BYTES_MAX, Writes};
 use crate::sealed::{seal, unseal};
 use crate::witness::Sum;
 
@@ -94,6 +94,7 @@ impl CatalogTree {
         let mut change = Change {
             writes: Writes::default(),
             sum,
+            aim: if puts.is_empty() { Aim::Remove } else { Aim::Add },
         };
         for (key, value) in old {
             change.sum = change.sum.without(&key, &value);
@@ -110,7 +111,7 @@ impl CatalogTree {
 
     /// Makes a change in one transaction, durable on return.
     pub(crate) fn commit(&self, disk: &Disk, change: Change) -> Result<(), StorageError> {
-        disk.check_room(change.writes.size_bytes())?;
+        disk.check_room(change.writes.size_bytes(), change.aim)?;
         disk.apply(&self.tree, change.writes)?;
         disk.sync()
     }
@@ -121,6 +122,7 @@ impl CatalogTree {
 pub(crate) struct Change {
     writes: Writes,
     pub(crate) sum: Sum,
+    aim: Aim,
 }
 
 /// An object as it is stored: its parts by key.

@@ -38,10 +38,23 @@ const CLEAN_EVERY_MS: u64 = 500;
 
 /// So much of the device is left to sled, which writes whole segments, moves old ones and notes where they are.
 const KEPT_FREE_BYTES: u64 = 16 << 20;
+/// What takes away rather than adds goes on for longer: it is how a user makes room.
+const KEPT_FREE_TO_REMOVE_BYTES: u64 = 8 << 20;
+/// How much sled writes for a byte of ours at most: measured with large appends, see `wal/tests.rs`.
+pub(crate) const WRITTEN_PER_BYTE: u64 = 3;
 
 /// How long a handle that this process has dropped is waited for, and how often it is looked at.
 const HANDLE_WAIT: Duration = Duration::from_secs(5);
 const HANDLE_POLL: Duration = Duration::from_millis(1);
+
+/// What a write does to the room that is needed in the long run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Aim {
+    /// There will be more than before.
+    Add,
+    /// There will be less, once the log is compacted.
+    Remove,
+}
 
 /// Changes of one tree that belong together. Of several to one key the last one counts.
 #[derive(Debug, Default)]
@@ -139,14 +152,18 @@ impl Disk {
     }
 
     /// Refuses to write so many bytes when the device has no room for them.
-    pub(crate) fn check_room(&self, bytes: u64) -> Result<(), StorageError> {
+    pub(crate) fn check_room(&self, bytes: u64, aim: Aim) -> Result<(), StorageError> {
         let device = rustix::fs::fstatvfs(&self.file).map_err(|errno| StorageError::Io {
             action: "ask about",
             path: self.folder.clone(),
             source: errno.into(),
         })?;
         let free = device.f_bavail.saturating_mul(device.f_frsize);
-        match free < bytes.saturating_add(KEPT_FREE_BYTES) {
+        let kept = match aim {
+            Aim::Add => KEPT_FREE_BYTES,
+            Aim::Remove => KEPT_FREE_TO_REMOVE_BYTES,
+        };
+        match free < bytes.saturating_mul(WRITTEN_PER_BYTE).saturating_add(kept) {
             true => Err(StorageError::DiskFull {
                 folder: self.folder.clone(),
             }),

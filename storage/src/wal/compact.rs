@@ -22,7 +22,7 @@ use super::record::{RecordKey, place};
 use super::replay::Records;
 use super::{Wal, newest_log, put_parts};
 use crate::StorageError;
-use crate::disk::Writes;
+use crate::disk::{Aim, Writes};
 
 /// Changes of a table that are held before they are summed.
 const PENDING_ROWS: usize = 1 << 18;
@@ -39,7 +39,7 @@ impl Wal {
     /// When a record is damaged or the disk refuses; the log stays as it was.
     pub fn compact(&self) -> Result<(), StorageError> {
         let _one_at_a_time = self.compacting.lock().unwrap_or_else(|e| e.into_inner());
-        self.disk.check_room(self.size_bytes())?;
+        self.disk.check_room(self.size_bytes(), Aim::Add)?;
         let cut = self.rotate()?;
         let records = {
             let writer = self.writer();

@@ -28,7 +28,7 @@ pub use self::replay::Replay;
 use self::layout::{Layout, Marks, Schemas};
 use self::record::{Encoder, Header, RecordKey, place};
 use crate::StorageError;
-use crate::disk::{Disk, VALUE_BYTES_MAX, Writes};
+use crate::disk::{Aim, Disk, VALUE_BYTES_MAX, Writes};
 
 /// A log of more appends than this is compacted, if its base is small: replaying it would take a second or so.
 const LONG_APPENDS: u64 = 20_000;
@@ -50,6 +50,10 @@ impl WalEntry {
         let columns = self.delta.batch().columns().iter();
         let sizes = columns.map(|column| column.to_data().get_slice_memory_size().unwrap_or_default());
         sizes.sum::<usize>() as u64
+    }
+
+    fn adds_rows(&self) -> bool {
+        (0..self.delta.num_rows()).any(|row| self.delta.weight(row) > 0)
     }
 }
 
@@ -150,7 +154,10 @@ impl Wal {
         }
         let mut meta = Writes::default();
         let mut log = Writes::default();
-        self.disk.check_room(entries.iter().map(WalEntry::size_bytes).sum())?;
+        let adds = entries.iter().any(WalEntry::adds_rows);
+        let aim = if adds { Aim::Add } else { Aim::Remove };
+        self.disk
+            .check_room(entries.iter().map(WalEntry::size_bytes).sum(), aim)?;
         let has_new_schema = writer.put_entries(epoch, entries, &mut meta, &mut log)?;
         for relation in forgotten {
             writer.marks.put(*relation, epoch, &mut meta);
@@ -172,7 +179,7 @@ impl Wal {
     pub fn forget(&self, relation: RelationId) -> Result<(), StorageError> {
         let mut writer = self.writer();
         let mut meta = Writes::default();
-        self.disk.check_room(0)?;
+        self.disk.check_room(0, Aim::Remove)?;
         let epoch = writer.last_epoch.next();
         writer.marks.put(relation, epoch, &mut meta);
         self.disk.apply(&self.meta, meta)?;

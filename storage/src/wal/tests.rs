@@ -12,7 +12,7 @@ use sled::Batch;
 
 use super::WalEntry;
 use super::record::RecordKey;
-use crate::disk::Disk;
+use crate::disk::{Disk, WRITTEN_PER_BYTE};
 use crate::{StorageError, Store};
 
 const T: RelationId = RelationId(16384);
@@ -329,4 +329,41 @@ fn a_record_of_a_newer_version_is_refused_by_its_version() {
         log.insert(key.part(0), value).expect("a write");
     });
     assert!(first_error(dir.path()).message.contains("format version 9"));
+}
+
+/// What is asked for before an append must be enough, or the device fills up under it.
+#[test]
+fn an_append_writes_no_more_than_room_was_asked_for() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let store = Store::open(dir.path()).expect("a store");
+    let mut state = 1_u64;
+    let mut noise = || {
+        let next = |_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            format!("{state:016x}")
+        };
+        (0..8).map(next).collect::<String>()
+    };
+    for (round, rows) in [40, 4000, 40_000].into_iter().enumerate() {
+        let texts: ArrayRef = Arc::new(StringArray::from_iter_values((0..rows).map(|_| noise())));
+        let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..rows));
+        let batch = RecordBatch::try_new(schema(), vec![texts, numbers]).expect("two columns");
+        let entry = WalEntry {
+            relation: T,
+            delta: Delta::insert(batch),
+        };
+        let before = store.size_bytes();
+        let given = entry.size_bytes();
+        store
+            .wal()
+            .append(Epoch(round as u64 + 1), &[entry])
+            .expect("an append");
+        let written = store.size_bytes() - before;
+        println!("{rows} rows: {given} bytes, {written} written");
+        // Room is given in segments of sled's.
+        assert!(
+            written <= given * WRITTEN_PER_BYTE + (1 << 20),
+            "{rows} rows: {given} became {written}"
+        );
+    }
 }
