@@ -195,9 +195,22 @@ pub enum Statement {
         /// The payload.
         payload: String,
     },
-    /// VACUUM, ANALYZE, CLUSTER, REINDEX, LOCK TABLE, REFRESH MATERIALIZED VIEW, GRANT, REVOKE: accepted, with
-    /// nothing to do; the word is the command tag.
+    /// LOCK TABLE.
+    Lock(LockTable),
+    /// VACUUM, ANALYZE, CLUSTER, REINDEX, REFRESH MATERIALIZED VIEW, GRANT, REVOKE: accepted, with nothing to do; the
+    /// word is the command tag.
     Nothing(String),
+}
+
+/// LOCK TABLE.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LockTable {
+    /// The tables.
+    pub names: Vec<ast::ObjectName>,
+    /// Whether the mode keeps others from changing rows.
+    pub excludes_writers: bool,
+    /// Whether it fails where it would have to wait.
+    pub nowait: bool,
 }
 
 /// How many rows FETCH wants.

@@ -1,22 +1,26 @@
 //! [`Database`]: everything the sessions of one server share. A session reads the [`World`] (catalog and
 //! collections, one immutable value), asks the coordinator for what changes it, and waits for epochs to close.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use arc_swap::ArcSwap;
-use highwater_executor::{Collection, Projection, Runtime};
+use highwater_executor::{Collection, Runtime};
+use highwater_planner::PlanContext;
 use highwater_planner::catalog::{Catalog, EmitMode, Relation, RelationKind};
-use highwater_planner::{PlanContext, ViewPlan};
 use highwater_storage::Store;
-use highwater_types::{Delta, Epoch, RelationId, SqlError, SqlState};
+use highwater_types::{Epoch, RelationId, SqlError, SqlState};
 use thiserror::Error;
+use tokio::sync::OwnedMutexGuard;
 
 use crate::coordinator::{
-    Command, Coordinator, Core, CoreSetup, EpochHold, EpochHolds, RowShape, StatusBoard, TableLocks, TransactionIds,
+    Command, Coordinator, Core, CoreSetup, EpochHold, EpochHolds, Installed, Publish, StatusBoard, TableLocks,
+    TransactionIds,
 };
+pub use crate::new_relation::NewRelation;
+use crate::new_relation::completion;
 use crate::stored_catalog;
 use crate::system::SystemTables;
 
@@ -70,7 +74,7 @@ pub struct Database {
     /// The newest OID that was given away; never given again.
     newest_id: AtomicU32,
     /// DDL statements run one at a time.
-    pub(crate) ddl: tokio::sync::Mutex<()>,
+    pub(crate) ddl: Arc<tokio::sync::Mutex<()>>,
     /// Locks of tables being changed.
     pub(crate) locks: Arc<TableLocks>,
     /// Transaction ids.
@@ -127,7 +131,7 @@ impl Database {
             workers: config.workers,
             system: Arc::default(),
             newest_id: AtomicU32::new(newest_id),
-            ddl: tokio::sync::Mutex::new(()),
+            ddl: Arc::default(),
             locks: Arc::default(),
             transactions: Arc::default(),
         });
@@ -178,8 +182,9 @@ impl Database {
         RelationId(self.newest_id.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
-    /// Makes relations exist: durable in the catalog, known to the coordinator, and only then visible. `extra` are
-    /// relations without rows that belong to it, such as its key's index.
+    /// Makes relations exist: known to the coordinator, durable in the catalog, and only then visible. `extra` are
+    /// relations without rows that belong to it, such as its key's index. Nothing exists either when the future is
+    /// dropped before that, as by a cancel while a view catches up.
     ///
     /// # Errors
     /// When the coordinator refuses it, or it cannot be made durable; then nothing exists.
@@ -192,16 +197,54 @@ impl Database {
         for index in &extra {
             catalog = catalog.with_relation(index.clone());
         }
-        let collection = self.install(new).await?;
+        let (collection, installed) = self.install(new).await?;
         let stored: Vec<&Relation> = extra.iter().chain([relation.as_ref()]).collect();
-        if let Err(error) = stored_catalog::put_relations(&self.store, &stored, self.newest_id.load(Ordering::Relaxed))
-        {
-            self.uninstall(vec![relation.id]).await?;
-            return Err(error.into());
-        }
+        stored_catalog::put_relations(&self.store, &stored, self.newest_id.load(Ordering::Relaxed))?;
+        installed.keep();
         let added = collection.map(|collection| (relation.id, collection));
         self.world.store(Arc::new(self.world().next(catalog, added, &[])));
         Ok(())
+    }
+
+    /// Gives a table another definition, which its rows must fit. The coordinator makes it durable and visible when it
+    /// has found that they do, between two commits: it has happened or it has not, whoever waits for it. `turn` is what
+    /// keeps other DDL away until then.
+    ///
+    /// # Errors
+    /// When the rows do not fit, or it cannot be made durable; then all is as it was.
+    pub async fn replace_table(
+        self: &Arc<Self>,
+        turn: Arc<OwnedMutexGuard<()>>,
+        relation: Arc<Relation>,
+        extra: Vec<Relation>,
+    ) -> Result<(), SqlError> {
+        let context = crate::session::context_for(&self.world().catalog, &relation);
+        let watermark = completion(&context, &relation)?;
+        let collection = table_collection(&relation);
+        let (database, keyed, rows) = (Arc::clone(self), Arc::clone(&relation), Arc::clone(&collection));
+        let publish: Publish = Box::new(move || {
+            let _turn = turn;
+            let newest_id = database.newest_id.load(Ordering::Relaxed);
+            let stored: Vec<&Relation> = extra.iter().chain([keyed.as_ref()]).collect();
+            stored_catalog::put_relations(&database.store, &stored, newest_id)?;
+            let world = database.world();
+            let catalog = stored
+                .into_iter()
+                .fold(world.catalog.as_ref().clone(), |c, r| c.with_relation(r.clone()));
+            database
+                .world
+                .store(Arc::new(world.next(catalog, Some((keyed.id, rows)), &[])));
+            Ok(())
+        });
+        self.coordinator
+            .request(|done| Command::ReplaceTable {
+                relation,
+                collection,
+                watermark,
+                publish,
+                done,
+            })
+            .await
     }
 
     /// Makes another catalog the current one, for changes that no dataflow has a part in.
@@ -231,16 +274,13 @@ impl Database {
         }
         stored_catalog::put_changes(&self.store, &world.catalog, &catalog)?;
         self.world.store(Arc::new(world.next(catalog, None, &gone)));
-        self.uninstall(relations).await
-    }
-
-    async fn uninstall(&self, relations: Vec<RelationId>) -> Result<(), SqlError> {
         self.coordinator.request(|done| Command::Drop { relations, done }).await
     }
 
     /// Tells the coordinator of a relation, and makes room for its rows.
-    async fn install(&self, new: NewRelation) -> Result<Option<Arc<Collection>>, SqlError> {
-        match new {
+    async fn install(&self, new: NewRelation) -> Result<(Option<Arc<Collection>>, Installed), SqlError> {
+        let installed = self.coordinator.installs(new.relation().id);
+        let collection = match new {
             NewRelation::Table { relation, watermark } => {
                 let collection = table_collection(&relation);
                 let rows = Arc::clone(&collection);
@@ -252,7 +292,7 @@ impl Database {
                         done,
                     })
                     .await?;
-                Ok(Some(collection))
+                Some(collection)
             }
             NewRelation::Source { relation, spec, shape } => {
                 self.coordinator
@@ -263,29 +303,24 @@ impl Database {
                         done,
                     })
                     .await?;
-                Ok(None)
+                None
             }
             NewRelation::View { relation, plan } => {
                 let collection = Collection::new(relation.arrow_schema(), relation.key.clone(), self.workers);
                 let rows = Arc::clone(&collection);
-                let id = relation.id;
-                let made = self
-                    .coordinator
+                self.coordinator
                     .request(|done| Command::CreateView {
                         relation,
                         plan,
                         collection: rows,
                         done,
                     })
-                    .await;
-                if let Err(error) = made {
-                    self.uninstall(vec![id]).await?;
-                    return Err(error);
-                }
-                Ok(Some(collection))
+                    .await?;
+                Some(collection)
             }
-            NewRelation::Inline { .. } => Ok(None),
-        }
+            NewRelation::Inline { .. } => None,
+        };
+        Ok((collection, installed))
     }
 
     /// Brings everything in the catalog back to life, in the order in which it was made.
@@ -312,7 +347,8 @@ impl Database {
                         .await?;
                 }
                 RelationKind::Source(_) => {
-                    self.install(NewRelation::source(&context, relation)?).await?;
+                    let (_, installed) = self.install(NewRelation::source(&context, relation)?).await?;
+                    installed.keep();
                 }
                 RelationKind::MaterializedView { query, emit, .. } => {
                     if let Err(error) = self.rebuild_view(&context, relation, query, *emit).await {
@@ -336,100 +372,19 @@ impl Database {
         let names: Vec<String> = relation.columns.iter().map(|c| c.name.clone()).collect();
         let plan = Arc::new(highwater_planner::plan_view(context, &query, &names, emit)?);
         let id = relation.id;
-        let rows = self
+        let (rows, installed) = self
             .install(NewRelation::View {
                 relation: Arc::clone(relation),
                 plan,
             })
             .await?;
+        installed.keep();
         let added = rows.map(|rows| (id, rows));
         let world = self.world();
         self.world
             .store(Arc::new(world.next(world.catalog.as_ref().clone(), added, &[])));
         Ok(())
     }
-}
-
-/// A relation about to exist, with what the coordinator needs to know of it.
-pub enum NewRelation {
-    /// A stored table.
-    Table {
-        /// The table.
-        relation: Arc<Relation>,
-        /// What computes its watermark.
-        watermark: Option<Projection>,
-    },
-    /// A source.
-    Source {
-        /// The source.
-        relation: Arc<Relation>,
-        /// How to connect to it.
-        spec: highwater_connectors::SourceSpec,
-        /// What makes rows of its records.
-        shape: Arc<RowShape>,
-    },
-    /// A materialized view.
-    View {
-        /// The view.
-        relation: Arc<Relation>,
-        /// What it computes.
-        plan: Arc<ViewPlan>,
-    },
-    /// What has no rows of its own: an inline view, an index.
-    Inline {
-        /// The relation.
-        relation: Arc<Relation>,
-    },
-}
-
-impl NewRelation {
-    fn relation(&self) -> &Arc<Relation> {
-        match self {
-            NewRelation::Table { relation, .. }
-            | NewRelation::Source { relation, .. }
-            | NewRelation::View { relation, .. }
-            | NewRelation::Inline { relation } => relation,
-        }
-    }
-
-    /// A table, with its watermark compiled.
-    ///
-    /// # Errors
-    /// When the watermark's expression cannot be planned.
-    pub fn table(context: &PlanContext, relation: &Arc<Relation>) -> Result<NewRelation, SqlError> {
-        let watermark = completion(context, relation)?;
-        Ok(NewRelation::Table {
-            relation: Arc::clone(relation),
-            watermark,
-        })
-    }
-
-    /// A source, with its generated columns and watermark compiled.
-    ///
-    /// # Errors
-    /// When an expression cannot be planned, or the relation is no source.
-    pub fn source(context: &PlanContext, relation: &Arc<Relation>) -> Result<NewRelation, SqlError> {
-        let RelationKind::Source(config) = &relation.kind else {
-            return Err(SqlError::new(
-                SqlState::WRONG_OBJECT_TYPE,
-                format!("\"{}\" is not a source", relation.display_name()),
-            ));
-        };
-        let spec = crate::stored_catalog::source_spec(relation, config);
-        let projection = completion(context, relation)?;
-        let time_column = relation.watermark.as_ref().map(|w| w.column);
-        let shape = Arc::new(RowShape::new(relation, projection, time_column));
-        Ok(NewRelation::Source {
-            relation: Arc::clone(relation),
-            spec,
-            shape,
-        })
-    }
-}
-
-fn completion(context: &PlanContext, relation: &Relation) -> Result<Option<Projection>, SqlError> {
-    let plan = highwater_planner::completion_plan(context, relation)?;
-    Ok(plan.map(|plan| Projection::try_new(&plan)).transpose()?)
 }
 
 fn table_collection(relation: &Relation) -> Arc<Collection> {
@@ -443,19 +398,26 @@ async fn check_source(spec: highwater_connectors::SourceSpec) -> Result<(), SqlE
     Ok(())
 }
 
-/// Applies the log to the tables' collections; answers the newest epoch in it.
+/// Applies the log to the tables' collections; answers the newest epoch that it has ever had. What it still holds of a
+/// table that is gone, which a crash between the two changes leaves, is marked as void.
 fn replay(store: &Store, tables: &HashMap<RelationId, Arc<Collection>>) -> Result<Epoch, OpenError> {
-    let mut last = Epoch::ZERO;
+    let mut orphans = BTreeSet::new();
     for record in store.wal().replay() {
         let (epoch, entries) = record?;
-        last = last.max(epoch);
         for entry in entries {
-            // A table dropped since has no collection any more; its entries are on their way out of the log.
-            if let Some(collection) = tables.get(&entry.relation) {
-                let delta: Delta = entry.delta;
-                collection.apply(0, epoch, &delta)?;
+            match tables.get(&entry.relation) {
+                Some(collection) => collection.apply(0, epoch, &entry.delta)?,
+                None => {
+                    orphans.insert(entry.relation);
+                }
             }
         }
     }
-    Ok(last)
+    for orphan in orphans {
+        if let Err(error) = store.wal().forget(orphan) {
+            // They are passed over at every start, and take their room until this succeeds.
+            tracing::warn!(%orphan, %error, "the log of a dropped table could not be removed");
+        }
+    }
+    Ok(store.wal().last_epoch())
 }

@@ -9,6 +9,7 @@ pub mod config;
 pub mod coordinator;
 pub mod database;
 pub mod demo;
+mod new_relation;
 pub mod pg;
 pub mod runtime;
 pub mod serve;

@@ -60,6 +60,19 @@ impl TestServer {
         TestServer { running, users, folder }
     }
 
+    /// A server over a folder that there is, with two workers.
+    pub async fn start_in(folder: TempDir) -> TestServer {
+        let users = Users::default();
+        let running = Running::start(&folder, &users, 2).await;
+        TestServer { running, users, folder }
+    }
+
+    /// Stops it as Ctrl-C does; answers its folder.
+    pub async fn into_folder(self) -> TempDir {
+        self.running.stop().await;
+        self.folder
+    }
+
     /// Stops it as Ctrl-C does, and starts it again over the same folder with this many workers. Connections end.
     pub async fn restart(self, workers: usize) -> TestServer {
         self.running.stop().await;
@@ -75,6 +88,11 @@ impl TestServer {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.running.address
+    }
+
+    /// What its sessions share.
+    pub fn database(&self) -> &Database {
+        &self.running.database
     }
 
     /// How to connect, as `highwater` to the database `highwater`.

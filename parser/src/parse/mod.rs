@@ -5,6 +5,7 @@ mod create;
 mod cursor;
 mod explain;
 mod index;
+mod lock;
 mod notify;
 mod object;
 mod options;
@@ -97,8 +98,10 @@ fn statement(r: &mut Reader<'_>) -> Read<Statement> {
         "CLOSE" => cursor::close(r),
         "COPY" => copy::copy(r),
         "LISTEN" | "UNLISTEN" | "NOTIFY" => notify::notify(r),
-        "VACUUM" | "ANALYZE" | "ANALYSE" | "CLUSTER" | "REINDEX" | "LOCK" | "REFRESH" | "GRANT" | "REVOKE"
-        | "CHECKPOINT" => upkeep::upkeep(r),
+        "VACUUM" | "ANALYZE" | "ANALYSE" | "CLUSTER" | "REINDEX" | "REFRESH" | "GRANT" | "REVOKE" | "CHECKPOINT" => {
+            upkeep::upkeep(r)
+        }
+        "LOCK" => lock::lock(r),
         _ => match NOT_BUILT.iter().find(|(words, _)| r.eat(words)) {
             Some((words, hint)) => r.unsupported(mark, *words, hint),
             None => r.unexpected(),

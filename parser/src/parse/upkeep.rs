@@ -1,5 +1,5 @@
 //! Statements that clients send to keep a database in shape or to share it, and that have nothing to do here:
-//! VACUUM, ANALYZE, CLUSTER, REINDEX, LOCK TABLE, REFRESH MATERIALIZED VIEW, GRANT, REVOKE, CHECKPOINT.
+//! VACUUM, ANALYZE, CLUSTER, REINDEX, REFRESH MATERIALIZED VIEW, GRANT, REVOKE, CHECKPOINT.
 
 use sqlparser::tokenizer::Token;
 
@@ -15,10 +15,6 @@ pub(super) fn upkeep(r: &mut Reader<'_>) -> Read<Statement> {
         "VACUUM" | "ANALYZE" | "ANALYSE" => {
             vacuum(r)?;
             if word == "VACUUM" { "VACUUM" } else { "ANALYZE" }
-        }
-        "LOCK" => {
-            lock(r)?;
-            "LOCK TABLE"
         }
         "CLUSTER" => {
             cluster(r)?;
@@ -67,21 +63,6 @@ fn vacuum(r: &mut Reader<'_>) -> Read<()> {
         }
         Ok(())
     })?;
-    Ok(())
-}
-
-fn lock(r: &mut Reader<'_>) -> Read<()> {
-    r.eat("TABLE");
-    r.list(|r| {
-        r.eat("ONLY");
-        r.name()
-    })?;
-    if r.eat("IN") {
-        while !r.eat("MODE") {
-            r.label()?;
-        }
-    }
-    r.eat("NOWAIT");
     Ok(())
 }
 

@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
 use highwater_connectors::{Offset, PartitionId, ReadStep, SourceSpec};
 use highwater_executor::{Collection, RuntimeHandle};
-use highwater_types::{Delta, Epoch, RelationId, SqlError};
+use highwater_types::{Delta, Epoch, RelationId, SqlError, SqlState};
 use tokio::sync::watch;
 
 use super::holds::EpochHold;
@@ -16,6 +17,10 @@ use super::source::RowShape;
 
 /// Rows asked from a partition at a time.
 const READ_ROWS: usize = 8192;
+/// How long a partition that has nothing for now is left alone, and for how long in all: what was read once should be
+/// there.
+const IDLE_WAIT: Duration = Duration::from_millis(5);
+const IDLE_LIMIT: Duration = Duration::from_secs(30);
 
 /// Everything a view's history is read from.
 pub(crate) struct Backfill {
@@ -78,7 +83,9 @@ impl Backfill {
                 History::Nothing => {}
                 History::Stored(collection) => {
                     for batch in collection.rows(at, None)? {
-                        runtime.history(self.view, input, Delta::insert(batch));
+                        if !runtime.history(self.view, input, Delta::insert(batch)) {
+                            return Ok(());
+                        }
                     }
                     runtime.history_faults(self.view, input, collection.faults_at(at));
                 }
@@ -121,12 +128,19 @@ impl Replay<'_> {
         let connector = highwater_connectors::connect(spec)?;
         for (partition, until) in until.into_iter().filter(|(_, until)| *until > Offset::default()) {
             let mut reader = connector.open(&partition, Offset::default(), Some(until))?;
+            let mut idle_since = Instant::now();
             loop {
                 let read = match reader.read(READ_ROWS)? {
                     ReadStep::End => break,
-                    ReadStep::Idle => continue,
+                    ReadStep::Idle if !self.runtime.takes_history(self.view) => return Ok(()),
+                    ReadStep::Idle if idle_since.elapsed() > IDLE_LIMIT => return Err(cut_short(&partition, until)),
+                    ReadStep::Idle => {
+                        std::thread::sleep(IDLE_WAIT);
+                        continue;
+                    }
                     ReadStep::Rows(read) => read,
                 };
+                idle_since = Instant::now();
                 let rows = self.shape.shape(&partition, read, None)?;
                 let mut delta = Delta::insert(rows.batch);
                 if let Some(in_time) = self.late.in_time(&partition, &rows.offsets) {
@@ -140,4 +154,10 @@ impl Replay<'_> {
         }
         Ok(())
     }
+}
+
+/// A partition does not reach any more to where it has been read before.
+fn cut_short(partition: &PartitionId, until: Offset) -> SqlError {
+    let message = format!("partition \"{partition}\" does not reach offset {} any more", until.0);
+    SqlError::new(SqlState::IO_ERROR, message).with_hint("What has been read from a source must stay there.")
 }

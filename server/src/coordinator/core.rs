@@ -187,15 +187,20 @@ impl Core {
                 Command::Commit {
                     writes,
                     reads,
-                    sequenced,
+                    locks,
                     done,
                 } => {
-                    let order = self.sequence(&writes, reads.as_ref());
-                    if order.is_ok() {
-                        self.opening.waiters.push(done);
+                    if writes.is_empty() {
+                        self.wait_for_commits(done);
+                        continue;
                     }
-                    // A session that is gone needs no answer; its writes stay.
-                    sequenced.send(order).ok();
+                    let order = self.sequence(&writes, reads.as_ref());
+                    drop(locks);
+                    match order {
+                        Ok(()) => self.opening.waiters.push(done),
+                        // A session that is gone needs no answer.
+                        Err(error) => drop(done.send(Err(error))),
+                    }
                 }
                 Command::SourceReady => {}
                 // What exists must not change inside an epoch.

@@ -17,7 +17,7 @@ use super::feed::SourceFeed;
 use super::reader::SourceThread;
 use super::status::{ViewState, ViewStatus};
 use super::table::TableState;
-use super::{Command, Coordinator};
+use super::{Command, Coordinator, Publish};
 
 type Reply = oneshot::Sender<Result<(), SqlError>>;
 
@@ -34,16 +34,22 @@ impl Core {
             } => {
                 let id = relation.id;
                 let mut table = TableState::new(relation, collection, watermark);
-                let taken = self.tables.get(&id).map_or(Ok(()), |former| table.take_rows_of(former));
-                let made = taken.and_then(|()| table.restore_watermark());
+                let made = table.restore_watermark();
                 if made.is_ok() {
-                    self.progress.sources.extend(table.progress());
-                    self.status.update(|s| {
-                        s.sources.entry(id).or_default();
-                    });
-                    self.tables.insert(id, table);
+                    self.add_table(id, table);
                 }
                 done.send(made).ok();
+            }
+            Command::ReplaceTable {
+                relation,
+                collection,
+                watermark,
+                publish,
+                done,
+            } => {
+                let id = relation.id;
+                let table = TableState::new(relation, collection, watermark);
+                done.send(self.replace_table(id, table, publish)).ok();
             }
             Command::CreateSource {
                 relation,
@@ -74,17 +80,35 @@ impl Core {
         }
     }
 
+    fn add_table(&mut self, id: RelationId, table: TableState) {
+        self.progress.sources.extend(table.progress());
+        self.status.update(|s| {
+            s.sources.entry(id).or_default();
+        });
+        self.tables.insert(id, table);
+    }
+
+    fn replace_table(&mut self, id: RelationId, mut table: TableState, publish: Publish) -> Result<(), SqlError> {
+        table.take_over(self.table(id)?)?;
+        publish()?;
+        self.add_table(id, table);
+        Ok(())
+    }
+
     fn create_view(&mut self, relation: &Arc<Relation>, plan: &ViewPlan, collection: Arc<Collection>, done: Reply) {
         let view = relation.id;
         let inputs = match self.histories(&plan.stream.inputs) {
             Ok(inputs) => inputs,
             Err(error) => {
-                // Nothing has been made yet; a session that is gone needs no answer.
+                // Nothing has been made but readers of sources; a session that is gone needs no answer.
+                self.rest_unread_sources(&plan.stream.inputs);
                 done.send(Err(error)).ok();
                 return;
             }
         };
         let at = self.last_cut;
+        // It begins here: who reads at an older epoch must not take it for empty.
+        collection.retain_from(at);
         self.runtime.create(DataflowSpec {
             view,
             plan: plan.stream.clone(),

@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use super::core::{Core, View, wall_us};
 use super::late::late_rows;
 use super::progress::Progress;
-use super::table::Accepted;
+use super::table::{Accepted, TableState};
 use super::{MAX_EPOCH_ROWS, MAX_IN_FLIGHT, ReadSet, Writes};
 
 /// Whoever waits for an epoch to be closed.
@@ -78,35 +78,50 @@ impl Core {
         self.seal();
     }
 
-    /// Applies a transaction's writes to its tables, so that the next one sees them, or refuses them.
+    /// Applies a transaction's writes to its tables, so that the next one sees them, or refuses them. They are all
+    /// checked before any is applied: who reads the newest rows never reads what is refused.
     pub(super) fn sequence(&mut self, writes: &Writes, reads: Option<&ReadSet>) -> Result<(), SqlError> {
         if self.opening.waiters.is_empty() {
             self.opening.epoch = self.next_epoch();
         }
-        let epoch = self.opening.epoch;
         if let Some(reads) = reads {
             self.check_unread(reads)?;
         }
-        let mut applied: Writes = Vec::with_capacity(writes.len());
-        let mut late = Vec::new();
+        let mut accepted = Vec::with_capacity(writes.len());
         for (relation, delta) in writes {
-            match self.apply(epoch, *relation, delta) {
-                Ok(accepted) => {
-                    late.push((*relation, delta, accepted.late));
-                    applied.push((*relation, accepted.delta));
-                }
-                Err(error) => {
-                    self.undo(epoch, &applied);
-                    return Err(error);
-                }
-            }
+            accepted.push((*relation, self.table(*relation)?.check(delta)?));
         }
-        for (relation, delta, rows) in late {
-            self.note_late(relation, delta, &rows);
+        let before = self.opening.writes.len();
+        let mut pairs = writes.iter().zip(accepted);
+        let applied = pairs.try_for_each(|((_, delta), (relation, accepted))| self.apply(relation, delta, accepted));
+        if applied.is_err() {
+            let refused = self.opening.writes.split_off(before);
+            self.undo(self.opening.epoch, &refused);
         }
-        let has_rows = applied.into_iter().filter(|(_, delta)| !delta.is_empty());
-        self.opening.writes.extend(has_rows);
+        applied
+    }
+
+    /// Applies accepted changes, and notes which rows of those written came too late.
+    fn apply(&mut self, relation: RelationId, written: &Delta, mut accepted: Accepted) -> Result<(), SqlError> {
+        let epoch = self.opening.epoch;
+        let late = std::mem::take(&mut accepted.late);
+        let delta = self.table(relation)?.apply(epoch, accepted)?;
+        self.note_late(relation, written, &late);
+        if !delta.is_empty() {
+            self.opening.writes.push((relation, delta));
+        }
         Ok(())
+    }
+
+    /// Has somebody told when all commits that have their place in the order are closed, or have been taken back.
+    pub(super) fn wait_for_commits(&mut self, waiter: Waiter) {
+        match (&mut self.sealed, self.in_flight.back_mut()) {
+            _ if !self.opening.waiters.is_empty() => self.opening.waiters.push(waiter),
+            (Some(sealed), _) => sealed.waiters.push(waiter),
+            (None, Some(newest)) => newest.waiters.push(waiter),
+            // Who asked may be gone.
+            (None, None) => drop(waiter.send(Ok(self.last_cut))),
+        }
     }
 
     /// What a serializable transaction has read must not have changed since.
@@ -125,7 +140,14 @@ impl Core {
     /// What became of the sealed epoch's writes in the log.
     pub(super) fn on_logged(&mut self, logged: Result<(), SqlError>) {
         match (logged, &mut self.sealed) {
-            (Ok(()), Some(sealed)) => sealed.is_durable = true,
+            (Ok(()), Some(sealed)) => {
+                sealed.is_durable = true;
+                for (relation, _) in &sealed.writes {
+                    if let Some(table) = self.tables.get_mut(relation) {
+                        table.note_durable(sealed.epoch);
+                    }
+                }
+            }
             (Err(error), _) => self.take_back(&error),
             (Ok(()), None) => debug_assert!(false, "only a sealed epoch is logged"),
         }
@@ -212,8 +234,11 @@ impl Core {
             let mut deltas = Vec::new();
             // Views made one after the other on a source at full speed would each have twice as much to catch up with.
             let mark = if feed.is_ahead() && catching_up(&mut self.views, *id).any(|view| view.must_catch_up()) {
-                let mark = feed.take_rows(&mut 1, &mut deltas, &mut self.progress);
-                feed.rest();
+                let mut one_batch = 1;
+                let mark = feed.take_rows(&mut one_batch, &mut deltas, &mut self.progress);
+                if one_batch == 0 {
+                    feed.rest();
+                }
                 mark
             } else {
                 feed.take_rows(&mut room, &mut deltas, &mut self.progress)
@@ -231,14 +256,14 @@ impl Core {
         moved
     }
 
-    fn apply(&mut self, epoch: Epoch, relation: RelationId, delta: &Delta) -> Result<Accepted, SqlError> {
-        let Some(table) = self.tables.get_mut(&relation) else {
-            return Err(SqlError::new(
+    /// A table that takes writes.
+    pub(super) fn table(&mut self, relation: RelationId) -> Result<&mut TableState, SqlError> {
+        self.tables.get_mut(&relation).ok_or_else(|| {
+            SqlError::new(
                 SqlState::UNDEFINED_TABLE,
                 format!("the table with OID {relation} was dropped meanwhile"),
-            ));
-        };
-        table.apply(epoch, delta)
+            )
+        })
     }
 
     /// Counts and keeps the late rows of a write.
@@ -263,7 +288,7 @@ impl Core {
             if let Some(table) = self.tables.get(relation)
                 && let Err(error) = table.take_back(epoch, delta)
             {
-                tracing::error!(%relation, %error, "a refused write could not be taken back");
+                tracing::error!(%relation, %error, "a write that is not durable could not be taken back");
             }
         }
     }
@@ -284,6 +309,7 @@ impl Core {
             }
             waiters.extend(sealed.waiters);
         }
+        self.tables.values_mut().for_each(TableState::forget_undurable_change);
         for waiter in waiters {
             waiter.send(Err(error.clone())).ok();
         }

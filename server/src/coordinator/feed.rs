@@ -2,8 +2,9 @@
 //!
 //! A partition's watermark is the largest value that the declared expression has taken; the source's is the
 //! smallest over its partitions, those included that have brought nothing yet. A partition idle for longer than the
-//! declared time does not hold it back, and when all are idle it follows the wall clock. When every partition has
-//! ended, nothing can come any more and the watermark is [`Watermark::END`].
+//! declared time does not hold it back, and when all are idle it follows the wall clock. Rows that wait to be taken are
+//! no idleness: it is measured on the reader's clock, up to the newest rows taken. When every partition has ended,
+//! nothing can come any more and the watermark is [`Watermark::END`].
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -34,6 +35,8 @@ pub(crate) struct SourceFeed {
     thread: Option<SourceThread>,
     partitions: BTreeMap<PartitionId, PartitionState>,
     watermark: Watermark,
+    /// What has been read before is all taken.
+    taken_until: Instant,
     all_idle_since: Option<(Instant, Watermark)>,
     /// Gives no rows before.
     rests_until: Option<Instant>,
@@ -70,6 +73,7 @@ impl SourceFeed {
             thread: None,
             partitions: BTreeMap::new(),
             watermark: Watermark::NONE,
+            taken_until: Instant::now(),
             all_idle_since: None,
             rests_until: None,
             late: LateRecords::default(),
@@ -160,6 +164,9 @@ impl SourceFeed {
                 }
             }
         }
+        if !self.thread.as_ref().is_some_and(SourceThread::has_events) {
+            self.taken_until = Instant::now();
+        }
         self.watermark = before.max(self.next_watermark());
         if changed || self.watermark != before {
             progress.sources.push(self.news());
@@ -188,8 +195,9 @@ impl SourceFeed {
         let state = self.partition(&rows.partition);
         state.next = rows.next;
         state.end = rows.end;
-        state.last_row = Instant::now();
+        state.last_row = rows.read_at;
         state.watermark_us = state.watermark_us.max(rows.watermark_us);
+        self.taken_until = rows.read_at;
         let source = self.relation.id;
         self.dead_letter_count += rows.dead.len() as u64;
         for letter in &rows.dead {
@@ -254,7 +262,8 @@ impl SourceFeed {
             .idle_timeout_us
             .map(|us| Duration::from_micros(us.unsigned_abs()));
         let now = Instant::now();
-        let is_idle = |p: &PartitionState| timeout.is_some_and(|t| now.duration_since(p.last_row) > t);
+        let taken_until = self.taken_until;
+        let is_idle = |p: &PartitionState| timeout.is_some_and(|t| taken_until.duration_since(p.last_row) > t);
         let active: Vec<&PartitionState> = self.partitions.values().filter(|p| !p.ended && !is_idle(p)).collect();
         if active.is_empty() {
             let (since, stood) = *self.all_idle_since.get_or_insert((now, self.watermark));
@@ -321,5 +330,93 @@ impl PartitionState {
             position: self.next.0,
             end: self.end.map(|end| end.0.max(self.next.0)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ArrayRef, Int64Array};
+    use highwater_planner::catalog::{RelationKind, WatermarkDecl};
+    use highwater_types::RelationId;
+
+    use super::*;
+
+    /// Its partitions count as idle at once.
+    fn feed(events: Vec<SourceEvent>) -> SourceFeed {
+        let relation = Arc::new(Relation {
+            id: RelationId(1),
+            schema: "public".to_string(),
+            name: "s".to_string(),
+            kind: RelationKind::Table { primary_key_name: None },
+            columns: Vec::new(),
+            key: None,
+            watermark: Some(WatermarkDecl {
+                column: 0,
+                expression: "at".to_string(),
+                idle_timeout_us: Some(1),
+            }),
+            append_only: true,
+            depends_on: Vec::new(),
+            definition: String::new(),
+            comment: None,
+        });
+        let shape = Arc::new(RowShape::new(&relation, None, None));
+        let mut feed = SourceFeed::new(relation, SourceSpec::default(), shape);
+        feed.attach(SourceThread::with_events(events));
+        feed
+    }
+
+    fn rows(partition: &str, watermark_us: i64, read_at: Instant) -> SourceEvent {
+        let values: ArrayRef = Arc::new(Int64Array::from(vec![1]));
+        SourceEvent::Rows(SourceRows {
+            partition: PartitionId::new(partition),
+            batch: RecordBatch::try_from_iter([("a", values)]).expect("one column"),
+            offsets: vec![Offset(0)],
+            next: Offset(1),
+            end: None,
+            watermark_us: Some(watermark_us),
+            earliest_us: None,
+            read_at,
+            dead: Vec::new(),
+        })
+    }
+
+    #[test]
+    fn a_partition_whose_rows_wait_is_not_idle() {
+        let read_at = Instant::now();
+        let found = ["a", "b"].map(PartitionId::new).to_vec();
+        let mut feed = feed(vec![
+            SourceEvent::Found(found),
+            rows("a", 100, read_at),
+            rows("b", 10, read_at),
+            rows("a", 200, read_at),
+            rows("b", 20, read_at),
+            rows("b", 30, read_at),
+        ]);
+        let mut take = || {
+            let mark = feed.take_rows(&mut 1, &mut Vec::new(), &mut Progress::default());
+            mark.after
+        };
+        assert_eq!(take(), Watermark::NONE, "nothing has come of b");
+        assert_eq!(take(), Watermark(10));
+        assert_eq!(take(), Watermark(10));
+        assert_eq!(take(), Watermark(20));
+    }
+
+    #[test]
+    fn a_feed_that_rests_is_not_idle() {
+        let read_at = Instant::now();
+        let mut feed = feed(vec![
+            rows("a", 10, read_at),
+            rows("b", 20, read_at),
+            rows("a", 30, read_at),
+        ]);
+        let take = |feed: &mut SourceFeed| {
+            let mark = feed.take_rows(&mut 2, &mut Vec::new(), &mut Progress::default());
+            mark.after
+        };
+        assert_eq!(take(&mut feed), Watermark(10));
+        feed.rest();
+        assert_eq!(take(&mut feed), Watermark(10));
     }
 }

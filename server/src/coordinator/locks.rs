@@ -1,4 +1,4 @@
-//! Table locks of open transactions. UPDATE, DELETE and INSERT ... ON CONFLICT DO UPDATE take the lock of their
+//! Table locks of open transactions. UPDATE, DELETE, INSERT ... ON CONFLICT and LOCK TABLE take the lock of their
 //! table and keep it until the transaction is sequenced or rolled back, so that what they computed from the
 //! latest rows still holds when it is applied. Plain INSERT and reads take none.
 //!
@@ -28,11 +28,19 @@ struct LockState {
 }
 
 impl TableLocks {
+    /// All locks that `transaction` will take, to be given back together.
+    pub fn holder(self: &Arc<Self>, transaction: TransactionId) -> LockHolder {
+        LockHolder {
+            locks: Arc::clone(self),
+            transaction,
+        }
+    }
+
     /// Waits until `transaction` holds the lock of `table`; at once when it does already.
     ///
     /// # Errors
     /// `40P01` when the wait would never end.
-    pub async fn acquire(&self, transaction: TransactionId, table: RelationId) -> Result<(), SqlError> {
+    async fn acquire(&self, transaction: TransactionId, table: RelationId) -> Result<(), SqlError> {
         let mut waiting = WaitGuard {
             locks: self,
             transaction,
@@ -49,7 +57,7 @@ impl TableLocks {
     }
 
     /// Gives back every lock of `transaction`.
-    pub fn release(&self, transaction: TransactionId) {
+    fn release(&self, transaction: TransactionId) {
         let mut state = self.state();
         state.holders.retain(|_, holder| *holder != transaction);
         drop(state);
@@ -58,6 +66,36 @@ impl TableLocks {
 
     fn state(&self) -> MutexGuard<'_, LockState> {
         self.state.lock().expect("no code panics while it holds the lock table")
+    }
+}
+
+/// The locks of one transaction. Dropped, it gives them back: when a transaction ends without a commit, or when its
+/// writes have their place in the order, wherever that is found out.
+#[derive(Debug)]
+pub struct LockHolder {
+    locks: Arc<TableLocks>,
+    transaction: TransactionId,
+}
+
+impl LockHolder {
+    /// Waits until it holds the lock of `table`; at once when it does already.
+    ///
+    /// # Errors
+    /// `40P01` when the wait would never end.
+    pub async fn acquire(&self, table: RelationId) -> Result<(), SqlError> {
+        self.locks.acquire(self.transaction, table).await
+    }
+
+    /// Takes the lock of `table`, unless another transaction has it.
+    pub fn try_acquire(&self, table: RelationId) -> bool {
+        let mut state = self.locks.state();
+        *state.holders.entry(table).or_insert(self.transaction) == self.transaction
+    }
+}
+
+impl Drop for LockHolder {
+    fn drop(&mut self) {
+        self.locks.release(self.transaction);
     }
 }
 

@@ -2,13 +2,14 @@
 //! their order and passes on what the workers report. One sync serves all transactions of an epoch. A log that has
 //! grown long is compacted on a thread beside.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
-use highwater_storage::{Store, WalEntry};
-use highwater_types::{Epoch, SqlError};
+use highwater_storage::{StorageError, Store, WalEntry};
+use highwater_types::{Epoch, SqlError, SqlState};
 
 /// After a compaction the next one waits so long at least.
 const COMPACTION_PAUSE: Duration = Duration::from_secs(30);
@@ -32,7 +33,7 @@ impl LogThread {
         let thread = std::thread::Builder::new().name("log".to_string()).spawn(move || {
             let mut compaction = Compaction::new();
             for (epoch, entries) in to_log {
-                let logged = store.wal().append(epoch, &entries).map_err(SqlError::from);
+                let logged = outcome(|| store.wal().append(epoch, &entries));
                 if answer.send(logged).is_err() {
                     return;
                 }
@@ -68,6 +69,17 @@ impl Drop for LogThread {
             tracing::error!("the log's thread ended in a panic");
         }
     }
+}
+
+/// What became of an append. Also a panic is told to those who wait; its hook has logged it.
+fn outcome(append: impl FnOnce() -> Result<(), StorageError>) -> Result<(), SqlError> {
+    let appended = catch_unwind(AssertUnwindSafe(append)).map_err(|_| {
+        SqlError::new(
+            SqlState::INTERNAL_ERROR,
+            "the write-ahead log panicked while it was appended to",
+        )
+    })?;
+    Ok(appended?)
 }
 
 /// The thread that compacts the log, when it runs.
@@ -111,5 +123,17 @@ impl Drop for Compaction {
         if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the log's compaction ended in a panic");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_append_that_panics_has_an_outcome() {
+        let error = outcome(|| panic!("as sled does on damage")).expect_err("it has not been appended");
+        assert_eq!(error.state, SqlState::INTERNAL_ERROR);
+        assert!(outcome(|| Ok(())).is_ok());
     }
 }

@@ -36,7 +36,7 @@ use tokio::sync::{oneshot, watch};
 
 pub use self::core::{Core, CoreSetup};
 pub use holds::{EpochHold, EpochHolds};
-pub use locks::{TableLocks, TransactionId, TransactionIds};
+pub use locks::{LockHolder, TableLocks, TransactionId, TransactionIds};
 pub use source::RowShape;
 pub use status::{DeadRow, LateRow, SourceState, SourceStatus, Status, StatusBoard, ViewState, ViewStatus};
 
@@ -57,17 +57,20 @@ pub struct ReadSet {
     pub tables: Vec<RelationId>,
 }
 
+/// Makes a change of what exists durable and visible, or fails and has done nothing.
+pub type Publish = Box<dyn FnOnce() -> Result<(), SqlError> + Send>;
+
 /// A request to the coordinator.
 pub enum Command {
     /// Apply a transaction's writes as a whole.
     Commit {
-        /// What it writes.
+        /// What it writes; nothing, to wait for the commits before it.
         writes: Writes,
         /// What must not have changed.
         reads: Option<ReadSet>,
-        /// Told as soon as the writes have their place in the order (or are refused): locks may go.
-        sequenced: oneshot::Sender<Result<(), SqlError>>,
-        /// Told when the writes are durable and visible in every dependent view.
+        /// Given back as soon as the writes have their place in the order (or are refused), whoever waits for them.
+        locks: Option<LockHolder>,
+        /// Told when the writes are durable and visible in every dependent view, or are refused.
         done: oneshot::Sender<Result<Epoch, SqlError>>,
     },
     /// A table now exists.
@@ -78,6 +81,19 @@ pub enum Command {
         collection: Arc<Collection>,
         /// What computes its watermark.
         watermark: Option<Projection>,
+        /// Told when it takes writes.
+        done: oneshot::Sender<Result<(), SqlError>>,
+    },
+    /// A table has another definition. It takes over the rows of the former one, if they fit.
+    ReplaceTable {
+        /// The table as it is now.
+        relation: Arc<Relation>,
+        /// Where its rows go.
+        collection: Arc<Collection>,
+        /// What computes its watermark.
+        watermark: Option<Projection>,
+        /// Makes the definition durable and visible. When it fails, the former one stays.
+        publish: Publish,
         /// Told when it takes writes.
         done: oneshot::Sender<Result<(), SqlError>>,
     },
@@ -134,8 +150,8 @@ pub struct Coordinator {
 }
 
 impl Coordinator {
-    /// Applies writes. `release` is called once they have their place in the order of commits; the answer comes
-    /// when they are durable and in every dependent view, with the epoch at which they are.
+    /// Applies writes; the answer comes when they are durable and in every dependent view, with the epoch at which they
+    /// are. They are applied also when nobody waits for the answer.
     ///
     /// # Errors
     /// When a constraint is broken, what was read has changed, or they cannot be made durable; then nothing is applied.
@@ -143,20 +159,23 @@ impl Coordinator {
         &self,
         writes: Writes,
         reads: Option<ReadSet>,
-        release: impl FnOnce(),
+        locks: Option<LockHolder>,
     ) -> Result<Epoch, SqlError> {
-        let (sequenced, was_sequenced) = oneshot::channel();
-        let (done, is_done) = oneshot::channel();
-        self.send(Command::Commit {
+        self.request(|done| Command::Commit {
             writes,
             reads,
-            sequenced,
+            locks,
             done,
-        })?;
-        let order = was_sequenced.await;
-        release();
-        order.map_err(|_| stopped())??;
-        is_done.await.map_err(|_| stopped())?
+        })
+        .await
+    }
+
+    /// Waits until every commit that has its place in the order can be seen.
+    ///
+    /// # Errors
+    /// When one of them cannot be made durable, or the coordinator has stopped.
+    pub async fn catch_up(&self) -> Result<Epoch, SqlError> {
+        self.commit(Writes::new(), None, None).await
     }
 
     /// Sends a command that `make` builds around the reply's sender, and waits for the reply.
@@ -170,6 +189,14 @@ impl Coordinator {
         let (done, is_done) = oneshot::channel();
         self.send(make(done))?;
         is_done.await.map_err(|_| stopped())?
+    }
+
+    /// A guard for a relation that it is about to be told of.
+    pub fn installs(&self, relation: RelationId) -> Installed {
+        Installed {
+            coordinator: self.clone(),
+            relation: Some(relation),
+        }
     }
 
     /// Finishes the epochs in flight and stops the workers.
@@ -193,6 +220,31 @@ impl Coordinator {
 
     fn send(&self, command: Command) -> Result<(), SqlError> {
         self.commands.send(command).map_err(|_| stopped())
+    }
+}
+
+/// A relation that the coordinator has been told of, or is about to be, and that nobody can see yet. Dropped, it is
+/// gone again: whether it was refused, could not be made durable, or is no longer waited for.
+pub struct Installed {
+    coordinator: Coordinator,
+    relation: Option<RelationId>,
+}
+
+impl Installed {
+    /// It is there to stay.
+    pub fn keep(mut self) {
+        self.relation = None;
+    }
+}
+
+impl Drop for Installed {
+    fn drop(&mut self) {
+        if let Some(relation) = self.relation {
+            let (done, _) = oneshot::channel();
+            let relations = vec![relation];
+            // A coordinator that has stopped has nothing left of it.
+            self.coordinator.send(Command::Drop { relations, done }).ok();
+        }
     }
 }
 

@@ -100,6 +100,17 @@ impl SourceThread {
         Ok(SourceThread { events, stop })
     }
 
+    /// A source that has read these, and reads no more.
+    #[cfg(test)]
+    pub(super) fn with_events(list: Vec<SourceEvent>) -> SourceThread {
+        let (sender, events) = crossbeam_channel::bounded(QUEUE_BATCHES);
+        for event in list {
+            sender.send(event).expect("there is room");
+        }
+        let stop = Arc::default();
+        SourceThread { events, stop }
+    }
+
     /// The next event, when there is one.
     pub fn next_event(&self) -> Option<SourceEvent> {
         self.events.try_recv().ok()

@@ -2,6 +2,7 @@
 //! [`split_late`] takes out what came too late.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
@@ -29,6 +30,8 @@ pub struct SourceRows {
     pub watermark_us: Option<i64>,
     /// The smallest value of the time column.
     pub earliest_us: Option<i64>,
+    /// When they were read.
+    pub read_at: Instant,
     /// Records that could not be read.
     pub dead: Vec<DeadLetter>,
 }
@@ -105,6 +108,7 @@ impl RowShape {
             end,
             watermark_us,
             earliest_us,
+            read_at: Instant::now(),
             dead,
         })
     }

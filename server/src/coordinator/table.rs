@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
-use highwater_executor::{Collection, ExecError, Projection};
+use highwater_executor::{CheckedDelta, Collection, ExecError, Projection};
 use highwater_planner::catalog::{Relation, RelationKind};
 use highwater_types::{Delta, Epoch, RowKeys, SqlError, SqlState, Watermark};
 
@@ -19,8 +19,9 @@ pub(crate) struct TableState {
     collection: Arc<Collection>,
     watermark: Option<TableWatermark>,
     late_row_count: u64,
-    /// The epoch of the newest change.
+    /// The epoch of the newest change, and of the newest one that is durable.
     changed_at: Epoch,
+    durable_at: Epoch,
 }
 
 struct TableWatermark {
@@ -34,10 +35,11 @@ struct TableWatermark {
     next: Watermark,
 }
 
-/// A delta that a table has accepted.
+/// A delta that a table accepts.
 pub(crate) struct Accepted {
-    /// The changes applied: what was written, without late rows.
+    /// The changes to apply: what was written, without late rows.
     pub delta: Delta,
+    checked: CheckedDelta,
     /// Positions of late rows in the delta that was written.
     pub late: Vec<usize>,
 }
@@ -72,6 +74,7 @@ impl TableState {
             watermark,
             late_row_count: 0,
             changed_at: Epoch::ZERO,
+            durable_at: Epoch::ZERO,
         }
     }
 
@@ -129,26 +132,36 @@ impl TableState {
         }
     }
 
-    /// Takes over the rows of the same table under its former definition: a key has been added.
+    /// Takes over rows and progress of the same table under its former definition: a key has been added.
     ///
     /// # Errors
-    /// `23502` and `23505` when they do not fit the new definition.
-    pub(crate) fn take_rows_of(&mut self, former: &TableState) -> Result<(), SqlError> {
-        for (column, declared) in self.relation.columns.iter().enumerate().filter(|(_, c)| c.not_null) {
-            for rows in former.collection.scan(Epoch::MAX, Some(&[column]))? {
-                if rows.column(0).null_count() > 0 {
-                    let message = format!(
-                        "column \"{}\" of relation \"{}\" contains null values",
-                        declared.name, self.relation.name
-                    );
-                    return Err(SqlError::new(SqlState::NOT_NULL_VIOLATION, message));
-                }
-            }
-        }
+    /// `23502` and `23505` when the rows do not fit the new definition.
+    pub(crate) fn take_over(&mut self, former: &TableState) -> Result<(), SqlError> {
         for rows in former.collection.scan(Epoch::MAX, None)? {
-            self.apply(Epoch::ZERO.next(), &Delta::insert(rows))?;
+            let accepted = self.check(&Delta::insert(rows))?;
+            self.apply(Epoch::ZERO.next(), accepted)?;
+        }
+        self.late_row_count = former.late_row_count;
+        self.changed_at = former.changed_at;
+        self.durable_at = former.durable_at;
+        if let (Some(watermark), Some(former)) = (&mut self.watermark, &former.watermark) {
+            watermark.in_force = former.in_force;
+            watermark.next = former.next;
         }
         Ok(())
+    }
+
+    /// No column may be NULL that the definition says is not: whoever wrote the rows may have known a former one.
+    fn check_not_null(&self, delta: &Delta) -> Result<(), SqlError> {
+        let mut columns = self.relation.columns.iter().zip(delta.batch().columns());
+        let Some((declared, _)) = columns.find(|(c, values)| c.not_null && values.null_count() > 0) else {
+            return Ok(());
+        };
+        let message = format!(
+            "column \"{}\" of relation \"{}\" contains null values",
+            declared.name, self.relation.name
+        );
+        Err(SqlError::new(SqlState::NOT_NULL_VIOLATION, message))
     }
 
     /// Puts the watermark in force that the stored rows stand for: after a restart they were not seen one by one.
@@ -168,18 +181,39 @@ impl TableState {
         Ok(())
     }
 
-    /// Checks a delta against the rows there are, and applies it.
+    /// Checks a delta against the rows there are, and changes nothing.
     ///
     /// # Errors
-    /// `23505` when a key would be there twice. Then nothing is applied.
-    pub(crate) fn apply(&mut self, epoch: Epoch, delta: &Delta) -> Result<Accepted, SqlError> {
+    /// `23505` when a key would be there twice. `40001` when a row is to go that is not there: whoever wrote the delta
+    /// has read it from a commit that has been taken back since.
+    pub(crate) fn check(&self, delta: &Delta) -> Result<Accepted, SqlError> {
         let (delta, late) = self.without_late(delta)?;
+        self.check_not_null(&delta)?;
         if let Some(key) = &self.relation.key {
             self.check_unique(key, &delta)?;
         }
-        self.collection.apply(0, epoch, &delta)?;
-        self.changed_at = epoch;
-        Ok(Accepted { delta, late })
+        let checked = self.collection.check(0, &delta).map_err(|error| match error {
+            ExecError::MissingRow { .. } => SqlError::new(
+                SqlState::SERIALIZATION_FAILURE,
+                "could not serialize access due to concurrent update",
+            )
+            .with_hint("Run the transaction again."),
+            other => other.into(),
+        })?;
+        Ok(Accepted { delta, checked, late })
+    }
+
+    /// Applies what was accepted, before anything else is; answers the changes.
+    ///
+    /// # Errors
+    /// When rows cannot be copied, which would be an error of ours.
+    pub(crate) fn apply(&mut self, epoch: Epoch, accepted: Accepted) -> Result<Delta, ExecError> {
+        let Accepted { delta, checked, .. } = accepted;
+        if !delta.is_empty() {
+            self.collection.apply_checked(0, epoch, checked)?;
+            self.changed_at = epoch;
+        }
+        Ok(delta)
     }
 
     /// Takes back what [`TableState::apply`] applied.
@@ -188,6 +222,16 @@ impl TableState {
     /// When the rows are not there, which would be an error of ours.
     pub(crate) fn take_back(&self, epoch: Epoch, delta: &Delta) -> Result<(), ExecError> {
         self.collection.apply(0, epoch, &delta.negate())
+    }
+
+    /// All changes that are not durable have been taken back: none has been made since the newest that is.
+    pub(crate) fn forget_undurable_change(&mut self) {
+        self.changed_at = self.durable_at;
+    }
+
+    /// All that was applied up to this epoch is durable.
+    pub(crate) fn note_durable(&mut self, epoch: Epoch) {
+        self.durable_at = epoch;
     }
 
     /// Moves the watermark by rows that are now part of a closed order: takes effect after their epoch.

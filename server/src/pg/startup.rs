@@ -96,6 +96,7 @@ pub(super) async fn welcome(stream: Stream, address: &str, shared: &Arc<Shared>)
                 reader: ways.reader,
                 writer: ways.writer,
                 watch,
+                commitment: session.commitment().clone(),
             };
             Some(Connection::new(link, session, registered, ear))
         }

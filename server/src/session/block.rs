@@ -137,10 +137,21 @@ impl Session {
     }
 
     pub(super) async fn commit(&mut self, transaction: Transaction) -> Result<(), SqlError> {
-        let result = transaction.commit().await;
+        let result = self.commitment.keep(transaction.commit()).await;
+        let result = self.told_when_seen(result).await;
         match &result {
             Ok(()) => self.settings.commit(),
             Err(_) => self.settings.rollback(),
+        }
+        result
+    }
+
+    /// An error that rests on others' rows is told when they can be seen: so that the client finds them, and does not
+    /// run into the same when it tries again.
+    pub(super) async fn told_when_seen<T>(&mut self, result: Result<T, SqlError>) -> Result<T, SqlError> {
+        let state = result.as_ref().err().map(|error| error.state);
+        if state.is_some_and(|s| [SqlState::UNIQUE_VIOLATION, SqlState::SERIALIZATION_FAILURE].contains(&s)) {
+            self.database.coordinator().catch_up().await?;
         }
         result
     }
@@ -154,18 +165,18 @@ impl Session {
 
     pub(super) fn begin(&mut self, kind: TransactionKind) {
         self.settings.begin();
-        let read_only = self.settings.is_on("default_transaction_read_only");
-        self.transaction = Some(Transaction::new(Arc::clone(&self.database), kind, read_only));
+        self.transaction = Some(Transaction::new(Arc::clone(&self.database), kind));
+        self.follow_modes();
     }
 
     /// The open transaction. Statements run in one, always; what runs between statements reads in one of its own.
     pub(super) fn transaction(&mut self) -> &mut Transaction {
         let database = &self.database;
         self.transaction
-            .get_or_insert_with(|| Transaction::new(Arc::clone(database), TransactionKind::Implicit, false))
+            .get_or_insert_with(|| Transaction::new(Arc::clone(database), TransactionKind::Implicit))
     }
 
-    fn block(&mut self, command: &str) -> Result<&mut Transaction, SqlError> {
+    pub(super) fn block(&mut self, command: &str) -> Result<&mut Transaction, SqlError> {
         match &mut self.transaction {
             Some(open) if open.kind() == TransactionKind::Block => Ok(open),
             Some(_) | None => Err(SqlError::new(

@@ -43,6 +43,10 @@ impl Session {
                 }
                 done(&format!("DISCARD {what}"))
             }
+            Statement::Lock(lock) => {
+                self.lock_tables(lock).await?;
+                done("LOCK TABLE")
+            }
             Statement::Nothing(tag) => done(tag),
             _ => Err(wrong_place()),
         }
@@ -104,8 +108,17 @@ impl Session {
         if name == "transaction" {
             return self.set_transaction_modes(values);
         }
-        self.settings
-            .set(name, values, if local { Scope::Local } else { Scope::Session })
+        let is_level = name == "transaction_isolation";
+        if is_level {
+            self.check_level_is_open()?;
+        }
+        // The level is the transaction's own, and goes with it.
+        let scope = if local || is_level {
+            Scope::Local
+        } else {
+            Scope::Session
+        };
+        self.settings.set(name, values, scope)
     }
 }
 

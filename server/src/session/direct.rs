@@ -52,7 +52,10 @@ impl Session {
         };
         self.transaction().note_read(id);
         let epoch = match changed.contains(&id) {
-            true => Epoch::MAX,
+            true => {
+                self.transaction().note_newest();
+                Epoch::MAX
+            }
             false => self.transaction().read_epoch(id),
         };
         let changes = self.transaction().changes_of(id)?;

@@ -18,6 +18,7 @@ use highwater_types::text::TextSettings;
 use highwater_types::{SqlError, SqlState, SqlType};
 use sqlparser::ast;
 
+use super::commitment::Commitment;
 use super::functions::{LiveSettings, session_functions};
 use super::settings::Settings;
 use super::system::SystemPart;
@@ -38,6 +39,7 @@ pub struct Session {
     /// A statement of the block has failed.
     pub(super) failed: bool,
     notices: Vec<SqlError>,
+    pub(super) commitment: Commitment,
     /// The settings as queries see them, and what they have set.
     pub(super) live: Arc<LiveSettings>,
 }
@@ -95,6 +97,7 @@ impl Session {
             transaction: None,
             failed: false,
             notices: Vec::new(),
+            commitment: Commitment::default(),
             live,
         })
     }
@@ -172,7 +175,8 @@ impl Session {
         if alone {
             self.begin(TransactionKind::Implicit);
         }
-        let outcome = self.run_statement(&prepared, params).await?;
+        let outcome = self.run_statement(&prepared, params).await;
+        let outcome = self.told_when_seen(outcome).await?;
         // What has still to read or to write in its transaction leaves it open: COPY until it has its rows.
         if alone && !matches!(outcome, Outcome::CopyIn(_)) {
             self.end_implicit().await?;
@@ -185,7 +189,8 @@ impl Session {
     /// # Errors
     /// When a row breaks a constraint.
     pub async fn finish_copy(&mut self, copy: CopyIn) -> Result<u64, SqlError> {
-        let rows = self.copy_rows(copy).await?;
+        let rows = self.copy_rows(copy).await;
+        let rows = self.told_when_seen(rows).await?;
         self.end_implicit().await?;
         Ok(rows)
     }
@@ -229,6 +234,11 @@ impl Session {
         Ok(values)
     }
 
+    /// Whether what it runs now can still be stopped.
+    pub fn commitment(&self) -> &Commitment {
+        &self.commitment
+    }
+
     /// Settings to report to the client, changed since the last call.
     pub fn take_reports(&mut self) -> Vec<(&'static str, String)> {
         self.settle_settings();
@@ -251,6 +261,8 @@ impl Session {
     }
 
     async fn run_statement(&mut self, prepared: &Prepared, params: Vec<ScalarValue>) -> Result<Outcome, SqlError> {
+        self.follow_modes();
+        self.transaction().follow_catalog();
         let columns = || prepared.columns.clone().unwrap_or_else(|| Arc::from([]));
         let direct = prepared.direct.as_ref();
         match &prepared.plan {

@@ -1,6 +1,7 @@
 //! What concurrent transactions may see of each other.
 //!
-//! Every level reads at one closed epoch, from BEGIN's first statement on. Locks are a table's, taken by what changes
+//! Every level reads at one closed epoch, from BEGIN's first statement on. What has come to exist since can be read in
+//! READ COMMITTED, which goes on at the newest epoch then; in the others it is `40001`. Locks are a table's, taken by what changes
 //! or deletes rows, and waited for; a circle of waits is `40P01`.
 //!
 //! * READ COMMITTED (the default): UPDATE and DELETE find their rows among the newest committed ones, and from then on
@@ -35,24 +36,41 @@ pub enum Isolation {
 impl Session {
     /// SET TRANSACTION, and the modes of BEGIN.
     pub(super) fn set_transaction_modes(&mut self, modes: &[String]) -> Result<(), SqlError> {
-        let sets_isolation = modes.iter().any(|mode| mode.to_ascii_uppercase().contains("ISOLATION"));
-        if sets_isolation && self.transaction().has_begun() {
+        if modes.iter().any(|mode| mode.to_ascii_uppercase().contains("ISOLATION")) {
+            self.check_level_is_open()?;
+        }
+        if !modes.is_empty() {
+            self.settings.set("transaction", modes, Scope::Local)?;
+        }
+        self.follow_modes();
+        Ok(())
+    }
+
+    /// The level is settled with the first query.
+    ///
+    /// # Errors
+    /// `25001` when there has been one.
+    pub(super) fn check_level_is_open(&mut self) -> Result<(), SqlError> {
+        if self.transaction().has_begun() {
             return Err(SqlError::new(
                 SqlState::ACTIVE_SQL_TRANSACTION,
                 "SET TRANSACTION ISOLATION LEVEL must be called before any query",
             ));
         }
-        if !modes.is_empty() {
-            self.settings.set("transaction", modes, Scope::Local)?;
-        }
+        Ok(())
+    }
+
+    /// Has the transaction be what its settings say, however they were set: its level up to its first query.
+    pub(super) fn follow_modes(&mut self) {
         let read_only = self.settings.is_on("transaction_read_only");
         let isolation = match self.settings.value("transaction_isolation") {
             "serializable" => Isolation::Serializable,
             "repeatable read" => Isolation::Snapshot,
             _ => Isolation::ReadCommitted,
         };
-        self.transaction().set_modes(isolation, read_only);
-        Ok(())
+        let transaction = self.transaction();
+        let settled = transaction.has_begun().then(|| transaction.isolation());
+        transaction.set_modes(settled.unwrap_or(isolation), read_only);
     }
 
     /// The tables that a statement which changes `table` reads at their newest rows.
@@ -108,15 +126,20 @@ fn require(there: &[RecordBatch], needed: &RecordBatch) -> Result<(), SqlError> 
         match counts.get_mut(&row) {
             Some(count) if *count > 0 => *count -= 1,
             Some(_) | None => {
-                return Err(SqlError::new(
-                    SqlState::SERIALIZATION_FAILURE,
-                    "could not serialize access due to concurrent update",
-                )
-                .with_hint("Run the transaction again."));
+                return Err(concurrent_update());
             }
         }
     }
     Ok(())
+}
+
+/// Rows that a transaction builds on are not what they were.
+pub(crate) fn concurrent_update() -> SqlError {
+    SqlError::new(
+        SqlState::SERIALIZATION_FAILURE,
+        "could not serialize access due to concurrent update",
+    )
+    .with_hint("Run the transaction again.")
 }
 
 /// The tables that relations are made of.

@@ -2,13 +2,15 @@
 //! all that it calls, is here; nothing here knows the protocol.
 //!
 //! Life of a statement: [`Session::prepare`] plans it, [`Session::execute`] runs it and answers an [`Outcome`],
-//! whose rows are pulled by the caller: dropping a future or a stream is how a statement is cancelled. An error
+//! whose rows are pulled by the caller: dropping a future or a stream is how a statement is cancelled, as long as
+//! [`Session::commitment`] is not made. An error
 //! outside is told to the session with [`Session::fail`]. [`Session::declared_types`] and [`Session::evaluate`] are the
 //! types of PREPARE and the arguments of EXECUTE, whose syntax the front end does not look into. Statements that concern the connection alone (cursors,
 //! PREPARE and EXECUTE, LISTEN and NOTIFY) never come here; DISCARD comes for the settings' part of it.
 
 mod block;
 mod command;
+mod commitment;
 mod copy;
 mod ddl;
 mod direct;
@@ -16,6 +18,7 @@ mod execute;
 mod explain;
 mod functions;
 mod isolation;
+mod lock;
 mod read;
 pub mod settings;
 mod show;
@@ -35,6 +38,7 @@ use highwater_types::SqlError;
 use crate::pg::{Backends, Notifier};
 
 pub use crate::database::Database;
+pub use commitment::Commitment;
 pub use execute::{Prepared, Session, context_for};
 pub use highwater_planner::OutputColumn;
 

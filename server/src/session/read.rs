@@ -109,7 +109,10 @@ impl Session {
         for table in reads {
             self.transaction().note_read(*table);
             let epoch = match changed.contains(table) {
-                true => Epoch::MAX,
+                true => {
+                    self.transaction().note_newest();
+                    Epoch::MAX
+                }
                 false => self.transaction().read_epoch(*table),
             };
             let changes = self.transaction().changes_of(*table)?;

@@ -10,12 +10,11 @@ use highwater_executor::ExecError;
 use highwater_types::{Delta, Epoch, RelationId, SqlError, SqlState};
 
 use super::isolation::{Isolation, tables_under};
-use crate::coordinator::{EpochHold, ReadSet, TransactionId, Writes};
+use crate::coordinator::{EpochHold, LockHolder, ReadSet, Writes};
 use crate::database::Database;
 
 /// An open transaction.
 pub(crate) struct Transaction {
-    id: TransactionId,
     database: Arc<Database>,
     kind: TransactionKind,
     /// What `now()` answers, in microseconds since 1970.
@@ -26,10 +25,14 @@ pub(crate) struct Transaction {
     reads: BTreeSet<RelationId>,
     /// Every statement reads at this epoch; taken by the first one that reads.
     hold: Option<Arc<EpochHold>>,
+    /// The version of the catalog when the hold was taken, or an older one.
+    held_catalog: u64,
     writes: Vec<(RelationId, Delta)>,
     savepoints: Vec<(String, usize)>,
-    /// Whether it may hold locks.
-    has_locked: bool,
+    /// Whether it has looked at rows that cannot be seen yet: others' commits that have their place in the order.
+    reads_newest: bool,
+    /// Its locks. However it ends, they go.
+    locks: Option<LockHolder>,
 }
 
 /// How a transaction came to be.
@@ -43,20 +46,20 @@ pub(crate) enum TransactionKind {
 
 impl Transaction {
     /// A transaction that has done nothing.
-    pub(crate) fn new(database: Arc<Database>, kind: TransactionKind, read_only: bool) -> Transaction {
-        let id = database.transactions.next();
+    pub(crate) fn new(database: Arc<Database>, kind: TransactionKind) -> Transaction {
         Transaction {
-            id,
             database,
             kind,
             started_us: Utc::now().timestamp_micros(),
             isolation: Isolation::ReadCommitted,
-            read_only,
+            read_only: false,
             reads: BTreeSet::new(),
             hold: None,
+            held_catalog: 0,
             writes: Vec::new(),
             savepoints: Vec::new(),
-            has_locked: false,
+            reads_newest: false,
+            locks: None,
         }
     }
 
@@ -100,7 +103,31 @@ impl Transaction {
 
     /// The epoch that this transaction reads at.
     pub(crate) fn read_hold(&mut self) -> Arc<EpochHold> {
-        Arc::clone(self.hold.get_or_insert_with(|| Arc::new(self.database.hold_newest())))
+        let hold = match self.hold.take() {
+            Some(hold) => hold,
+            None => {
+                // Asked first: what comes to exist between the two is younger than this version, and not than the hold.
+                self.held_catalog = self.database.world().catalog.version();
+                Arc::new(self.database.hold_newest())
+            }
+        };
+        Arc::clone(self.hold.insert(hold))
+    }
+
+    /// In READ COMMITTED it goes on at the newest epoch.
+    pub(crate) fn follow_newest(&mut self) {
+        if self.isolation == Isolation::ReadCommitted {
+            self.hold = None;
+        }
+    }
+
+    /// A statement begins. In READ COMMITTED it may read what has come to exist since the transaction's epoch, so where
+    /// there is such a thing the transaction goes on at the newest epoch.
+    pub(crate) fn follow_catalog(&mut self) {
+        let is_current = || self.held_catalog == self.database.world().catalog.version();
+        if self.hold.is_some() && !is_current() {
+            self.follow_newest();
+        }
     }
 
     /// What this transaction has changed in a table so far; `None` when nothing.
@@ -139,8 +166,23 @@ impl Transaction {
     /// # Errors
     /// `40P01` on a deadlock, `25006` in a read-only transaction.
     pub(crate) async fn lock(&mut self, table: RelationId) -> Result<(), SqlError> {
-        self.has_locked = true;
-        self.database.locks.acquire(self.id, table).await
+        self.locks().acquire(table).await
+    }
+
+    /// Takes the lock of a table, unless somebody else has it.
+    pub(crate) fn try_lock(&mut self, table: RelationId) -> bool {
+        self.locks().try_acquire(table)
+    }
+
+    fn locks(&mut self) -> &LockHolder {
+        let database = &self.database;
+        self.locks
+            .get_or_insert_with(|| database.locks.holder(database.transactions.next()))
+    }
+
+    /// Notes that it reads the newest rows, which others may not see yet.
+    pub(crate) fn note_newest(&mut self) {
+        self.reads_newest = true;
     }
 
     /// Refuses to go on in a read-only transaction.
@@ -206,22 +248,19 @@ impl Transaction {
         }
         let hold = self.hold.take();
         if writes.is_empty() {
+            // That it has written nothing may rest on rows that the client must find when it looks for them.
+            if self.reads_newest {
+                self.database.coordinator().catch_up().await?;
+            }
             return Ok(());
         }
         let reads = hold.filter(|_| !self.reads.is_empty()).map(|hold| ReadSet {
             at: hold.epoch(),
             tables: tables_under(&self.database.world().catalog, self.reads.iter().copied()),
         });
-        let (database, id, has_locked) = (Arc::clone(&self.database), self.id, self.has_locked);
-        self.database
-            .coordinator()
-            .commit(writes, reads, move || {
-                if has_locked {
-                    database.locks.release(id);
-                }
-            })
-            .await?;
-        Ok(())
+        let locks = self.locks.take();
+        let committed = self.database.coordinator().commit(writes, reads, locks);
+        committed.await.map(|_| ())
     }
 
     fn savepoint_index(&self, name: &str) -> Result<usize, SqlError> {
@@ -234,14 +273,5 @@ impl Transaction {
                     format!("savepoint \"{name}\" does not exist"),
                 )
             })
-    }
-}
-
-/// However it ends, its locks go.
-impl Drop for Transaction {
-    fn drop(&mut self) {
-        if self.has_locked {
-            self.database.locks.release(self.id);
-        }
     }
 }

@@ -33,7 +33,8 @@ impl Session {
         params: &Params,
     ) -> Result<Written, SqlError> {
         let table = self.writable(plan.table, "INSERT")?;
-        if matches!(plan.on_conflict, Some(OnConflict::Update { .. })) {
+        if plan.on_conflict.is_some() {
+            // Of two with one key, the second must find what the first has inserted.
             self.transaction().lock(plan.table).await?;
         }
         let rows = self.source_rows(&plan.source, direct, params, &[]).await?;
@@ -169,6 +170,7 @@ impl Session {
     /// given.
     pub(super) fn stored_now(&mut self, table: &Relation, keys: Option<&[ArrayRef]>) -> Result<RecordBatch, SqlError> {
         let collection = self.collection(table)?;
+        self.transaction().note_newest();
         let schema = table.arrow_schema();
         let found = match keys {
             Some(keys) => collection.lookup(Epoch::MAX, keys)?,
@@ -183,7 +185,9 @@ impl Session {
         };
         let base = Delta::insert(conform(table, &base)?);
         let sum = Delta::concat(&base.schema(), &[base.clone(), own]).and_then(|d| d.consolidate());
-        live_rows(&sum.map_err(ExecError::from)?)
+        let sum = sum.map_err(ExecError::from)?;
+        check_retracted_were_there(table, keys, &sum)?;
+        live_rows(&sum)
     }
 
     /// No key of `rows` may be in the table already, nor be in `rows` twice.
@@ -389,6 +393,34 @@ fn first_match_only(
     let keep = BooleanArray::from(first);
     let filter = |rows: &RecordBatch| arrow::compute::filter_record_batch(rows, &keep).map_err(ExecError::from);
     Ok((filter(&old)?, filter(&new)?))
+}
+
+/// What the transaction has taken away must have been among the stored rows; of those looked up by key, the ones with
+/// these keys.
+///
+/// # Errors
+/// `40001` when one was not: a commit that it was read from has been taken back since.
+fn check_retracted_were_there(table: &Relation, keys: Option<&[ArrayRef]>, sum: &Delta) -> Result<(), SqlError> {
+    let gone: Vec<u32> = (0..sum.num_rows() as u32)
+        .filter(|row| sum.weight(*row as usize) < 0)
+        .collect();
+    if gone.is_empty() {
+        return Ok(());
+    }
+    let is_missing = match (keys, &table.key) {
+        (Some(keys), Some(key)) => {
+            let schema = sum.batch().schema().project(key).map_err(ExecError::from)?;
+            let wanted = RecordBatch::try_new(Arc::new(schema), keys.to_vec()).map_err(ExecError::from)?;
+            let wanted = KeyIndex::of(&wanted, &(0..key.len()).collect::<Vec<usize>>())?;
+            let gone = encode_keys(&take_rows(sum.batch(), &gone)?, key)?;
+            gone.iter().any(|key| wanted.contains(key))
+        }
+        _ => true,
+    };
+    match is_missing {
+        true => Err(super::isolation::concurrent_update()),
+        false => Ok(()),
+    }
 }
 
 fn live_rows(sum: &Delta) -> Result<RecordBatch, SqlError> {

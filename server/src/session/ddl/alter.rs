@@ -5,17 +5,17 @@ use std::sync::Arc;
 use highwater_planner::catalog::{Relation, RelationKind};
 use highwater_types::{SqlError, SqlState};
 use sqlparser::ast;
+use tokio::sync::OwnedMutexGuard;
 
 use super::index::primary_key_index;
 use super::name::fold;
-use crate::database::NewRelation;
 use crate::session::Session;
 
 impl Session {
     /// ALTER TABLE: adding a primary key to a table without rows, as pgbench does; the rest is refused by name.
     pub(in crate::session) async fn alter_table(&mut self, alter: &ast::AlterTable) -> Result<(), SqlError> {
         let database = Arc::clone(&self.database);
-        let _ddl = database.ddl.lock().await;
+        let turn = Arc::new(Arc::clone(&database.ddl).lock_owned().await);
         let table = self.find(&alter.name)?;
         for operation in &alter.operations {
             match operation {
@@ -31,8 +31,8 @@ impl Session {
                             SqlError::new(SqlState::UNDEFINED_COLUMN, format!("column \"{name}\" does not exist"))
                         })?);
                     }
-                    self.add_primary_key(&table, columns, key.name.as_ref().map(fold))
-                        .await?;
+                    let name = key.name.as_ref().map(fold);
+                    self.add_primary_key(Arc::clone(&turn), &table, columns, name).await?;
                 }
                 other => {
                     return Err(SqlError::new(
@@ -48,6 +48,7 @@ impl Session {
 
     async fn add_primary_key(
         &mut self,
+        turn: Arc<OwnedMutexGuard<()>>,
         table: &Relation,
         key: Vec<usize>,
         name: Option<String>,
@@ -77,7 +78,7 @@ impl Session {
         keyed.key = Some(key);
         let keyed = Arc::new(keyed);
         let index = primary_key_index(&keyed, self.database.next_id());
-        let new = NewRelation::table(&self.plan_context(), &keyed)?;
-        self.database.create(new, index.into_iter().collect()).await
+        let replaced = self.database.replace_table(turn, keyed, index.into_iter().collect());
+        self.commitment.keep(replaced).await
     }
 }

@@ -54,7 +54,7 @@ impl Session {
                 ));
             }
         }
-        self.database.remove(all).await
+        self.commitment.keep(self.database.remove(all)).await
     }
 
     fn find_to_drop(&self, kind: ObjectKind, name: &ast::ObjectName) -> Result<Arc<Relation>, SqlError> {
