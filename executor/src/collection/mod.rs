@@ -28,7 +28,7 @@ pub use self::checked::CheckedDelta;
 pub(crate) use self::checked::additions;
 use self::faults::FaultLog;
 use self::segment::Visible;
-use self::shard::{Layout, Shard};
+use self::shard::{Layout, NEWEST, Shard};
 use crate::ExecError;
 use crate::hashing::{Purpose, hash_rows};
 
@@ -123,20 +123,7 @@ impl Collection {
         let epoch = self.readable(epoch)?;
         let mut batches = Vec::new();
         for shard in &self.shards {
-            for segment in shard.segments().iter() {
-                let visible = segment.visible(epoch);
-                if let Visible::Nothing = visible {
-                    continue;
-                }
-                let batch = match projection {
-                    None => segment.batch().clone(),
-                    Some(columns) => segment.batch().project(columns)?,
-                };
-                batches.push(match visible {
-                    Visible::Nothing | Visible::All => batch,
-                    Visible::Some(mask) => filter_record_batch(&batch, &mask)?,
-                });
-            }
+            batches.extend(shard.steadily(epoch, || visible_rows(shard, epoch, projection))?);
         }
         Ok(batches)
     }
@@ -166,7 +153,7 @@ impl Collection {
 
     /// How many rows there are at an epoch.
     pub fn row_count(&self, epoch: Epoch) -> u64 {
-        let epoch = epoch.0.min(u64::MAX - 1);
+        let epoch = epoch.0.min(NEWEST);
         let count = |shard: &Shard| {
             shard
                 .segments()
@@ -214,7 +201,7 @@ impl Collection {
         if epoch < oldest {
             return Err(ExecError::Expired { epoch, oldest });
         }
-        Ok(epoch.0.min(u64::MAX - 1))
+        Ok(epoch.0.min(NEWEST))
     }
 
     fn with_own_schema(&self, delta: &Delta) -> Result<Delta, ExecError> {
@@ -226,4 +213,24 @@ impl Collection {
         let batch = RecordBatch::try_new_with_options(Arc::clone(&self.layout.schema), columns, &options)?;
         Ok(delta.with_batch(batch)?)
     }
+}
+
+/// The rows of a shard at an epoch, all columns or those of `projection`.
+fn visible_rows(shard: &Shard, epoch: u64, projection: Option<&[usize]>) -> Result<Vec<RecordBatch>, ExecError> {
+    let mut batches = Vec::new();
+    for segment in shard.segments().iter() {
+        let visible = segment.visible(epoch);
+        if let Visible::Nothing = visible {
+            continue;
+        }
+        let batch = match projection {
+            None => segment.batch().clone(),
+            Some(columns) => segment.batch().project(columns)?,
+        };
+        batches.push(match visible {
+            Visible::Nothing | Visible::All => batch,
+            Visible::Some(mask) => filter_record_batch(&batch, &mask)?,
+        });
+    }
+    Ok(batches)
 }

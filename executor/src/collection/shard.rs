@@ -1,11 +1,13 @@
 //! [`Shard`]: one worker's part of a collection. One writer at a time appends segments and lets rows go; readers
 //! take the list of segments with one atomic load and never wait for the writer. Only look-ups by key, which use
-//! the index, take a lock, for as long as it takes to find the candidates.
+//! the index, take a lock, for as long as it takes to find the candidates. Who reads the newest rows, which may be
+//! changing, reads again when they have ([`Shard::steadily`]).
 //!
 //! The index is built when it is first needed, by a retraction or a look-up; from then on it is kept current. A
 //! shard that only grows never pays for it.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use arc_swap::ArcSwap;
@@ -24,6 +26,10 @@ use crate::hashing::{Purpose, hash_rows};
 
 /// How many rows that no reader can see any more are cleared away at an application at most.
 const EXPIRE_LIMIT: usize = 64 * 1024;
+/// Shows all rows that have come and not gone.
+pub(super) const NEWEST: u64 = u64::MAX - 1;
+/// How often the newest rows are read, where they change meanwhile, before the writer is kept from it.
+const STEADY_TRIES: usize = 3;
 /// How many rows of one hash are compared with a retraction at first; eight times as many each further time.
 const FIRST_CANDIDATES: usize = 4;
 
@@ -85,11 +91,31 @@ pub(super) struct Shard {
     segments: ArcSwap<SegmentList>,
     index: RwLock<Option<RowIndex>>,
     writer: Mutex<Writer>,
+    /// Goes up before rows go, and again when they have: odd means that it is going on.
+    departures: AtomicU64,
 }
 
 #[derive(Debug, Default)]
 struct Writer {
     next_ordinal: u64,
+}
+
+/// Rows that are going, until it is dropped.
+struct Departure<'a>(&'a AtomicU64);
+
+impl Departure<'_> {
+    fn begin(count: &AtomicU64) -> Departure<'_> {
+        count.fetch_add(1, Ordering::Relaxed);
+        // What changes from here on is seen by nobody who has not seen that it does.
+        fence(Ordering::Release);
+        Departure(count)
+    }
+}
+
+impl Drop for Departure<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Release);
+    }
 }
 
 /// Rows that are to go: none of their hashes is another group's.
@@ -157,6 +183,7 @@ impl Shard {
         let mut writer = self.writer();
         let mut list = SegmentList::clone(&self.segments.load());
         self.expire(layout, &mut list, oldest)?;
+        let _departure = (!leaving.is_empty()).then(|| Departure::begin(&self.departures));
         if inserted.num_rows() > 0 {
             self.append(layout, &mut writer, list, epoch, inserted, oldest)?;
         } else {
@@ -182,6 +209,35 @@ impl Shard {
             let _writer = self.writer();
             self.ensure_index(layout)?;
         }
+        self.steadily(epoch, || self.find(layout, epoch, wanted, hashes))
+    }
+
+    /// Reads at an epoch. A closed one does not change; but the newest rows may, and between the coming of one version
+    /// of a row and the going of the other there are two, or none: then they are read once more, in the end with the
+    /// writer shut out.
+    pub(super) fn steadily<T>(&self, epoch: u64, read: impl Fn() -> Result<T, ExecError>) -> Result<T, ExecError> {
+        if epoch < NEWEST {
+            return read();
+        }
+        for _ in 0..STEADY_TRIES {
+            let before = self.departures.load(Ordering::Acquire);
+            let found = read()?;
+            fence(Ordering::Acquire);
+            if before.is_multiple_of(2) && self.departures.load(Ordering::Relaxed) == before {
+                return Ok(found);
+            }
+        }
+        let _writer = self.writer();
+        read()
+    }
+
+    fn find(
+        &self,
+        layout: &Layout,
+        epoch: u64,
+        wanted: &Rows,
+        hashes: &[u64],
+    ) -> Result<Vec<(u32, RecordBatch)>, ExecError> {
         let (list, mut candidates) = self.candidates(epoch, hashes);
         candidates.sort_unstable();
         let mut found = Vec::new();
@@ -300,7 +356,7 @@ impl Shard {
                 let stored = layout.encode_rows(&gather(segment.batch().columns(), &rows)?)?;
                 for (at, (ordinal, want)) in group.iter().enumerate() {
                     let (row, want) = (rows.value(at) as usize, *want as usize);
-                    let is_needed = remaining[want] > 0 && segment.shows(row, u64::MAX - 1);
+                    let is_needed = remaining[want] > 0 && segment.shows(row, NEWEST);
                     if is_needed && stored.row(at).data() == encoded.row(want).data() {
                         remaining[want] -= 1;
                         found.push((want, *ordinal));

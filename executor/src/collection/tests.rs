@@ -316,3 +316,39 @@ fn many_equal_rows_that_stand_apart_in_a_delta_all_go() {
     assert!(rows.apply(0, Epoch(3), &delta(&texts(-1, 9000))).is_err());
     assert_eq!(rows.row_count(Epoch::MAX), 3);
 }
+
+#[test]
+fn who_reads_the_newest_rows_sees_every_row_once() {
+    const CHANGES: u64 = 3000;
+    for key in [Some(vec![0]), None] {
+        let has_key = key.is_some();
+        let rows = Collection::new(schema(), key, 1);
+        apply(&rows, 1, "+1 1 v1");
+        let reader = std::thread::spawn({
+            let rows = Arc::clone(&rows);
+            move || {
+                let wanted: ArrayRef = Arc::new(Int64Array::from(vec![1]));
+                loop {
+                    let found = match has_key {
+                        true => rows
+                            .lookup(Epoch::MAX, &[Arc::clone(&wanted)])
+                            .expect("readable")
+                            .expect("a key"),
+                        false => {
+                            let batches = rows.scan(Epoch::MAX, None).expect("readable");
+                            concat_batches(rows.schema(), &batches).expect("one schema")
+                        }
+                    };
+                    assert_eq!(found.num_rows(), 1, "there is always one row");
+                    if found.column(1).as_string::<i32>().value(0) == format!("v{CHANGES}") {
+                        return;
+                    }
+                }
+            }
+        });
+        for epoch in 2..=CHANGES {
+            apply(&rows, epoch, &format!("-1 1 v{}, +1 1 v{epoch}", epoch - 1));
+        }
+        reader.join().expect("the reader saw one row at all times");
+    }
+}
