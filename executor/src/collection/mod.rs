@@ -151,6 +151,11 @@ impl Collection {
         self.faults.retain_from(oldest);
     }
 
+    /// The oldest epoch that can be read.
+    pub fn oldest(&self) -> Epoch {
+        Epoch(self.oldest.load(Ordering::Acquire))
+    }
+
     /// How many rows there are at an epoch.
     pub fn row_count(&self, epoch: Epoch) -> u64 {
         let epoch = epoch.0.min(NEWEST);
@@ -197,7 +202,7 @@ impl Collection {
 
     /// [`Epoch::MAX`] reads everything applied.
     fn readable(&self, epoch: Epoch) -> Result<u64, ExecError> {
-        let oldest = Epoch(self.oldest.load(Ordering::Acquire));
+        let oldest = self.oldest();
         if epoch < oldest {
             return Err(ExecError::Expired { epoch, oldest });
         }

@@ -50,6 +50,7 @@ impl Session {
             let message = format!("the relation with OID {id} was dropped meanwhile");
             return Err(SqlError::new(SqlState::UNDEFINED_TABLE, message));
         };
+        self.transaction().reach(collection.oldest());
         self.transaction().note_read(id);
         let epoch = match changed.contains(&id) {
             true => {

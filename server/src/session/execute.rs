@@ -262,7 +262,6 @@ impl Session {
 
     async fn run_statement(&mut self, prepared: &Prepared, params: Vec<ScalarValue>) -> Result<Outcome, SqlError> {
         self.follow_modes();
-        self.transaction().follow_catalog();
         let columns = || prepared.columns.clone().unwrap_or_else(|| Arc::from([]));
         let direct = prepared.direct.as_ref();
         match &prepared.plan {

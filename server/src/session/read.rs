@@ -98,6 +98,10 @@ impl Session {
     }
 
     fn read_view(&mut self, reads: &[RelationId], changed: &[RelationId]) -> Result<ReadView, SqlError> {
+        let begin = |id: &RelationId| self.world().collections.get(id).map(|c| c.oldest());
+        if let Some(begin) = reads.iter().filter_map(begin).max() {
+            self.transaction().reach(begin);
+        }
         let hold: Arc<EpochHold> = self.transaction().read_hold();
         let mut view = ReadView::new(
             Arc::clone(&self.database),

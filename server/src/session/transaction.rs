@@ -25,8 +25,6 @@ pub(crate) struct Transaction {
     reads: BTreeSet<RelationId>,
     /// Every statement reads at this epoch; taken by the first one that reads.
     hold: Option<Arc<EpochHold>>,
-    /// The version of the catalog when the hold was taken, or an older one.
-    held_catalog: u64,
     writes: Vec<(RelationId, Delta)>,
     savepoints: Vec<(String, usize)>,
     /// Whether it has looked at rows that cannot be seen yet: others' commits that have their place in the order.
@@ -55,7 +53,6 @@ impl Transaction {
             read_only: false,
             reads: BTreeSet::new(),
             hold: None,
-            held_catalog: 0,
             writes: Vec::new(),
             savepoints: Vec::new(),
             reads_newest: false,
@@ -103,15 +100,7 @@ impl Transaction {
 
     /// The epoch that this transaction reads at.
     pub(crate) fn read_hold(&mut self) -> Arc<EpochHold> {
-        let hold = match self.hold.take() {
-            Some(hold) => hold,
-            None => {
-                // Asked first: what comes to exist between the two is younger than this version, and not than the hold.
-                self.held_catalog = self.database.world().catalog.version();
-                Arc::new(self.database.hold_newest())
-            }
-        };
-        Arc::clone(self.hold.insert(hold))
+        Arc::clone(self.hold.get_or_insert_with(|| Arc::new(self.database.hold_newest())))
     }
 
     /// In READ COMMITTED it goes on at the newest epoch.
@@ -121,11 +110,10 @@ impl Transaction {
         }
     }
 
-    /// A statement begins. In READ COMMITTED it may read what has come to exist since the transaction's epoch, so where
-    /// there is such a thing the transaction goes on at the newest epoch.
-    pub(crate) fn follow_catalog(&mut self) {
-        let is_current = || self.held_catalog == self.database.world().catalog.version();
-        if self.hold.is_some() && !is_current() {
+    /// A statement reads what begins at this epoch. In READ COMMITTED it may be younger than the transaction's epoch, and
+    /// the transaction goes on at the newest.
+    pub(crate) fn reach(&mut self, begin: Epoch) {
+        if self.hold.as_ref().is_some_and(|hold| hold.epoch() < begin) {
             self.follow_newest();
         }
     }
