@@ -12,6 +12,7 @@ use sqlparser::ast::{
 };
 
 use super::coerce::{Params, placeholder};
+use super::order::by_sort_key;
 use super::outline::Outline;
 use super::scope::fold_name;
 use super::set::is_set_function;
@@ -283,7 +284,13 @@ impl Binder<'_> {
         cx: &mut ExprCx<'_>,
     ) -> Result<(Vec<Typed>, Vec<Sort>, Option<Expr>)> {
         let args = self.aggregate_args(call, cx)?;
-        let order_by = self.bind_sort(call.order_by, cx)?;
+        let mut order_by = self.bind_sort(call.order_by, cx)?;
+        // An ordered-set aggregate answers the value that it orders by, and DISTINCT orders by what it keeps apart.
+        if !call.within_group && !call.distinct {
+            for sort in &mut order_by {
+                sort.expr = by_sort_key(sort.expr.clone(), &cx.schema)?;
+            }
+        }
         let filter = match call.filter {
             Some(filter) => Some(self.bind_condition(filter, "FILTER", cx)?),
             None => None,
