@@ -54,19 +54,17 @@ pub(super) fn interruptible(plan: Arc<dyn ExecutionPlan>, interrupt: &Interrupt)
         if node.children().len() < 2 {
             return Ok(Transformed::no(node));
         }
-        let node = match (
-            node.downcast_ref::<HashJoinExec>(),
-            node.downcast_ref::<NestedLoopJoinExec>(),
-        ) {
-            (Some(join), _) if join.filter().is_some() => {
-                let filter = join.filter().map(|filter| interrupt.guard(filter));
-                join.builder().with_filter(filter).build_exec()?
-            }
-            (_, Some(join)) if join.filter().is_some() => {
-                let filter = join.filter().map(|filter| interrupt.guard(filter));
-                Arc::new(NestedLoopJoinExecBuilder::from(join).with_filter(filter).build()?)
-            }
-            _ => node,
+        let node = if let Some(join) = node.downcast_ref::<HashJoinExec>()
+            && let Some(filter) = join.filter()
+        {
+            join.builder().with_filter(Some(interrupt.guard(filter))).build_exec()?
+        } else if let Some(join) = node.downcast_ref::<NestedLoopJoinExec>()
+            && let Some(filter) = join.filter()
+        {
+            let guarded = NestedLoopJoinExecBuilder::from(join).with_filter(Some(interrupt.guard(filter)));
+            Arc::new(guarded.build()?)
+        } else {
+            node
         };
         Ok(Transformed::yes(
             Arc::new(CooperativeExec::new(node)) as Arc<dyn ExecutionPlan>
