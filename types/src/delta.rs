@@ -207,7 +207,8 @@ impl Delta {
     pub fn consolidate(&self) -> Result<Delta, DeltaError> {
         let rows = RowKeys::try_new(&self.schema())?.encode(self.batch.columns())?;
         let mut sums: Vec<(u32, i64)> = Vec::new();
-        let mut seen: HashMap<&[u8], usize> = HashMap::with_capacity(self.num_rows());
+        let mut seen: HashMap<&[u8], usize, ahash::RandomState> =
+            HashMap::with_capacity_and_hasher(self.num_rows(), ahash::RandomState::default());
         for row in 0..self.num_rows() {
             let place = *seen.entry(rows.row(row).data()).or_insert_with(|| {
                 sums.push((row as u32, 0));
@@ -216,8 +217,12 @@ impl Delta {
             sums[place].1 += self.weight(row);
         }
         sums.retain(|(_, weight)| *weight != 0);
-        let indices = UInt32Array::from_iter_values(sums.iter().map(|(row, _)| *row));
-        let batch = take_record_batch(&self.batch, &indices)?;
+        let batch = if sums.len() == self.num_rows() {
+            self.batch.clone()
+        } else {
+            let indices = UInt32Array::from_iter_values(sums.iter().map(|(row, _)| *row));
+            take_record_batch(&self.batch, &indices)?
+        };
         let weights = if sums.iter().all(|(_, weight)| *weight == 1) {
             None
         } else {
