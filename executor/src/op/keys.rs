@@ -10,17 +10,21 @@
 //! Cost: one hash and one probe a row. The hash is not the one by which rows are spread over workers: within a worker
 //! that one's bits are constant, and half of the table would never be used.
 
+mod few;
 mod integers;
+mod numbers;
 
 use arrow::array::{Array, ArrayRef, Int64Array};
-use arrow::buffer::NullBuffer;
+use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::datatypes::DataType;
 use arrow::row::{RowConverter, RowParser, Rows, SortField};
 use hashbrown::HashTable;
-use highwater_types::canonical_floats;
+use highwater_types::{canonical_floats, canonical_nans};
 
+pub(super) use self::few::FewKeys;
 use self::integers::is_fixed;
 pub(super) use self::integers::{from_integers, to_integers};
+pub(super) use self::numbers::Numbers;
 use crate::ExecError;
 
 /// The number that [`KeyTable::find`] answers for a key that is not there.
@@ -36,6 +40,8 @@ pub(super) struct KeyCodec {
     types: Vec<DataType>,
     /// `None`: the keys are integers.
     rows: Option<(RowConverter, RowParser)>,
+    /// Makes floats the same that the keys do not tell apart.
+    canonical: fn(&ArrayRef) -> ArrayRef,
     hasher: ahash::RandomState,
 }
 
@@ -50,19 +56,10 @@ pub(super) struct Keys {
 enum KeysForm {
     /// Row by row; NULL is 0 with its bit set in `nulls`, which is empty when there is none.
     Fixed {
-        values: Vec<i64>,
+        values: ScalarBuffer<i64>,
         nulls: Vec<u8>,
     },
     Encoded(Rows),
-}
-
-/// The numbers of the keys of some rows.
-#[derive(Debug, Clone)]
-pub(super) enum Numbers {
-    /// One for each row.
-    Each(Vec<u32>),
-    /// This one for all of so many rows.
-    One(u32, usize),
 }
 
 /// Distinct keys and their numbers.
@@ -97,7 +94,21 @@ impl KeyCodec {
     /// # Errors
     /// When a type has no row format.
     pub(super) fn try_new(types: Vec<DataType>) -> Result<KeyCodec, ExecError> {
-        let rows = if KeyCodec::is_fixed(&types) {
+        let is_fixed = KeyCodec::is_fixed(&types);
+        KeyCodec::with(types, is_fixed, canonical_floats)
+    }
+
+    /// For whole rows of these columns: here -0 is not 0.
+    ///
+    /// # Errors
+    /// When a type has no row format.
+    pub(super) fn of_rows(types: Vec<DataType>) -> Result<KeyCodec, ExecError> {
+        let is_fixed = KeyCodec::is_fixed(&types) && !types.iter().any(DataType::is_floating);
+        KeyCodec::with(types, is_fixed, canonical_nans)
+    }
+
+    fn with(types: Vec<DataType>, is_fixed: bool, canonical: fn(&ArrayRef) -> ArrayRef) -> Result<KeyCodec, ExecError> {
+        let rows = if is_fixed {
             None
         } else {
             let converter = RowConverter::new(types.iter().cloned().map(SortField::new).collect())?;
@@ -107,6 +118,7 @@ impl KeyCodec {
         Ok(KeyCodec {
             types,
             rows,
+            canonical,
             hasher: ahash::RandomState::with_seeds(0x9e37_79b9, 0x7f4a_7c15, 0xf39c_c060, 0x5ced_c834),
         })
     }
@@ -122,7 +134,7 @@ impl KeyCodec {
     /// When the columns are not of the codec's types.
     pub(super) fn encode(&self, columns: &[ArrayRef], row_count: usize) -> Result<Keys, ExecError> {
         if let Some((converter, _)) = &self.rows {
-            let columns: Vec<ArrayRef> = columns.iter().map(canonical_floats).collect();
+            let columns: Vec<ArrayRef> = columns.iter().map(self.canonical).collect();
             let rows = converter.convert_columns(&columns)?;
             let hashes = rows.iter().map(|r| high_half(self.hasher.hash_one(r.data()))).collect();
             return Ok(Keys {
@@ -131,6 +143,18 @@ impl KeyCodec {
             });
         }
         let width = columns.len();
+        if let [column] = columns
+            && column.null_count() == 0
+        {
+            let values = to_integers(column).values().clone();
+            return Ok(Keys {
+                hashes: values.iter().map(|v| hash_integers(&[*v])).collect(),
+                form: KeysForm::Fixed {
+                    values,
+                    nulls: Vec::new(),
+                },
+            });
+        }
         let mut values = vec![0; width * row_count];
         let mut nulls = Vec::new();
         for (at, column) in columns.iter().enumerate() {
@@ -154,7 +178,10 @@ impl KeyCodec {
         };
         Ok(Keys {
             hashes,
-            form: KeysForm::Fixed { values, nulls },
+            form: KeysForm::Fixed {
+                values: values.into(),
+                nulls,
+            },
         })
     }
 
@@ -218,55 +245,30 @@ impl Keys {
     pub(super) fn len(&self) -> usize {
         self.hashes.len()
     }
-}
 
-/// A few keys, to find out quickly which batches have none of them.
-pub(super) struct FewKeys {
-    /// By the first twelve bits of a hash: whether one of the hashes has them.
-    bits: [u64; 64],
-    /// Sorted.
-    hashes: Vec<u32>,
-}
-
-impl FewKeys {
-    /// These keys, if they are at most `limit`.
-    pub(super) fn of(keys: &Keys, limit: usize) -> Option<FewKeys> {
-        if keys.len() > limit {
-            return None;
-        }
-        let mut hashes = keys.hashes.clone();
-        hashes.sort_unstable();
-        let mut bits = [0; 64];
-        for hash in &hashes {
-            bits[(hash >> 26) as usize] |= 1 << ((hash >> 20) & 63);
-        }
-        Some(FewKeys { bits, hashes })
+    /// The hash of the key in a row.
+    pub(super) fn hash(&self, row: usize) -> u32 {
+        self.hashes[row]
     }
 
-    /// Whether one of them may be among others: their hashes say so.
-    pub(super) fn may_be_in(&self, keys: &Keys) -> bool {
-        keys.hashes.iter().any(|hash| {
-            self.bits[(hash >> 26) as usize] & (1 << ((hash >> 20) & 63)) != 0
-                && self.hashes.binary_search(hash).is_ok()
-        })
-    }
-}
-
-impl Numbers {
-    /// The numbers, one for each row.
-    pub(super) fn iter(&self) -> impl Iterator<Item = u32> {
-        let (each, one) = match self {
-            Numbers::Each(numbers) => (numbers.as_slice(), None),
-            Numbers::One(number, count) => (&[][..], Some(std::iter::repeat_n(*number, *count))),
-        };
-        each.iter().copied().chain(one.into_iter().flatten())
-    }
-
-    /// The numbers without the repetitions that stand out.
-    pub(super) fn runs(&self) -> &[u32] {
-        match self {
-            Numbers::Each(numbers) => numbers,
-            Numbers::One(number, _) => std::slice::from_ref(number),
+    /// Whether the key in a row equals one in a row of others of the same codec.
+    pub(super) fn equals(&self, row: usize, others: &Keys, other: usize) -> bool {
+        match (&self.form, &others.form) {
+            (
+                KeysForm::Fixed { values, nulls },
+                KeysForm::Fixed {
+                    values: other_values,
+                    nulls: other_nulls,
+                },
+            ) => {
+                let width = values.len() / self.len();
+                values[row * width..(row + 1) * width] == other_values[other * width..(other + 1) * width]
+                    && null_bits(nulls, row) == null_bits(other_nulls, other)
+            }
+            (KeysForm::Encoded(rows), KeysForm::Encoded(others)) => rows.row(row).data() == others.row(other).data(),
+            (KeysForm::Fixed { .. }, KeysForm::Encoded(_)) | (KeysForm::Encoded(_), KeysForm::Fixed { .. }) => {
+                unreachable!("keys are of one codec")
+            }
         }
     }
 }

@@ -22,7 +22,7 @@ use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use hashbrown::HashTable;
 use highwater_planner::stream::plan::Release;
-use highwater_types::{Delta, RowKeys};
+use highwater_types::Delta;
 
 use self::deferred::Deferred;
 use self::release::Releaser;
@@ -77,9 +77,9 @@ struct Mark {
 
 #[derive(Debug)]
 struct WholeIndex {
+    /// Hash and entry of each row.
     slots: HashTable<(u32, u32)>,
-    encoder: RowKeys,
-    hasher: ahash::RandomState,
+    codec: KeyCodec,
 }
 
 impl RowStore {
@@ -194,7 +194,7 @@ impl RowStore {
             self.index_deferred()?;
             self.build_whole_index()?;
         }
-        let (hashes, found) = self.find_whole(delta.batch())?;
+        let (whole, found) = self.find_whole(delta.batch())?;
         let mut fresh = Vec::new();
         for row in (0..delta.num_rows()).filter(|row| skip.is_none_or(|s| !s[*row])) {
             let entry = found.get(row).copied().unwrap_or(ABSENT);
@@ -210,7 +210,7 @@ impl RowStore {
         for (at, row) in fresh.iter().enumerate() {
             let row = *row as usize;
             let in_batch = if fresh.len() == delta.num_rows() { row } else { at };
-            let hash = hashes.get(row).copied().unwrap_or(0);
+            let hash = whole.as_ref().map_or(0, |whole| whole.hash(row));
             let place = Place {
                 batch,
                 row: in_batch as u32,

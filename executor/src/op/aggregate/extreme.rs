@@ -19,7 +19,7 @@ use highwater_types::Fault;
 use super::accumulator::{Accumulator, Changes, ValueChanges};
 use super::multiset::Multiset;
 use crate::ExecError;
-use crate::op::keys::{from_integers, to_integers};
+use crate::op::keys::{Numbers, from_integers, to_integers};
 
 /// The accumulator of min, or of max when `greatest`.
 pub(super) fn new_extreme(
@@ -215,6 +215,39 @@ struct AppendOnlyExtreme<L: Lane> {
     best: Vec<Option<L::Value>>,
 }
 
+impl<L: Lane> AppendOnlyExtreme<L> {
+    /// Takes in values, of which those count that are better than the best of their group so far.
+    #[inline]
+    fn improve(
+        &mut self,
+        changes: &Changes<'_>,
+        column: &L::Column,
+        valid: Option<&NullBuffer>,
+        is_better: impl Fn(&L::Key, &L::Key) -> bool,
+    ) {
+        let mut improve = |group: usize, key: &L::Key| {
+            let best = &mut self.best[group];
+            if best.as_ref().is_none_or(|best| is_better(key, best.borrow())) {
+                *best = Some(key.to_owned());
+            }
+        };
+        let Numbers::One(group, _) = changes.groups else {
+            changes.for_each(valid, |row, group, _| improve(group, L::key(column, row)));
+            return;
+        };
+        let mut best: Option<&L::Key> = None;
+        changes.for_each(valid, |row, _, _| {
+            let key = L::key(column, row);
+            if best.is_none_or(|best| is_better(key, best)) {
+                best = Some(key);
+            }
+        });
+        if let Some(key) = best {
+            improve(*group as usize, key);
+        }
+    }
+}
+
 impl<L: Lane> Accumulator for AppendOnlyExtreme<L> {
     fn grow(&mut self, groups: usize) {
         self.best.resize(groups, None);
@@ -227,19 +260,10 @@ impl<L: Lane> Accumulator for AppendOnlyExtreme<L> {
         valid: Option<&NullBuffer>,
     ) -> Result<(), ExecError> {
         let column = self.lane.read(&args[0])?;
-        let greatest = self.greatest;
-        let best = &mut self.best;
-        changes.for_each(valid, |row, group, _| {
-            let key = L::key(&column, row);
-            let better = match &best[group] {
-                None => true,
-                Some(old) if greatest => key > old.borrow(),
-                Some(old) => key < old.borrow(),
-            };
-            if better {
-                best[group] = Some(key.to_owned());
-            }
-        });
+        match self.greatest {
+            true => self.improve(changes, &column, valid, |key, best| key > best),
+            false => self.improve(changes, &column, valid, |key, best| key < best),
+        }
         Ok(())
     }
 

@@ -11,7 +11,7 @@
 //! the key never have a partner and are not kept, unless NULLs are equal.
 //!
 //! # Cost and bound
-//! One probe a changed row and one gathered row a pair. An inner join without retractions does nothing else, and makes
+//! At most one probe a changed row, and one gathered row a pair. An inner join without retractions does nothing else, and makes
 //! the entries of a side only when the other one searches it; a retraction finds its row by the row's hash. State is both inputs, less what watermarks release. An epoch that makes
 //! more than [`YIELD_PAIRS`] pairs hands the worker back in between; meanwhile its other changes wait, unread.
 //!
@@ -67,8 +67,10 @@ struct Waiting {
     unmatchable: Option<Vec<bool>>,
     /// Rows that need not be kept.
     skip: Option<Vec<bool>>,
-    /// The row to go on with, and the other side's entry; [`ABSENT`] for its first.
-    row: usize,
+    /// The rows that may have partners; `None`: all. Known once it begins to meet the other side.
+    searched: Option<Vec<u32>>,
+    /// Which of these to go on with, and the other side's entry; [`ABSENT`] for its first.
+    at: usize,
     entry: u32,
     /// By row: the weight of its partners.
     partners: Vec<i64>,
@@ -151,10 +153,17 @@ impl JoinOp {
     /// Pairs a delta's rows with the other side; false when the budget ended first.
     fn meet(&mut self, waiting: &mut Waiting, out: &mut Output, budget: &mut usize) -> Result<bool, ExecError> {
         let other = 1 - waiting.side;
-        self.sides[other].index_for(&waiting.keys)?;
+        if waiting.at == 0 && waiting.entry == ABSENT {
+            self.sides[other].index_for(&waiting.keys)?;
+            waiting.searched = self.sides[other].rows_to_search(&waiting.keys);
+        }
+        let count = waiting.searched.as_ref().map_or(waiting.delta.num_rows(), Vec::len);
         let mut pairs = Pairs::new(waiting.side);
-        while waiting.row < waiting.delta.num_rows() {
-            let row = waiting.row;
+        while waiting.at < count {
+            let row = waiting
+                .searched
+                .as_ref()
+                .map_or(waiting.at, |rows| rows[waiting.at] as usize);
             let unmatchable = waiting.unmatchable.as_ref().is_some_and(|u| u[row]);
             if waiting.entry == ABSENT && !unmatchable {
                 waiting.entry = self.sides[other].first(&waiting.keys, row);
@@ -175,8 +184,8 @@ impl JoinOp {
                     }
                 }
             }
-            waiting.row += 1;
-            if *budget == 0 && waiting.row < waiting.delta.num_rows() {
+            waiting.at += 1;
+            if *budget == 0 && waiting.at < count {
                 self.finish_pairs(&mut pairs, waiting, out)?;
                 return Ok(false);
             }
@@ -314,7 +323,8 @@ impl Operator for JoinOp {
             delta,
             keys,
             unmatchable,
-            row: 0,
+            searched: None,
+            at: 0,
             entry: ABSENT,
             met: HashMap::new(),
         });

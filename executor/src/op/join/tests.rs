@@ -288,9 +288,10 @@ fn rows_that_nobody_searched_for_are_found_when_somebody_does() {
         &format!(
             "1 left {}
              2 left {}     right {}     out {}
-             3             right {}     out {}
+             3             right +1 260 y, +1 270 y     out +1 260 a 260 y, +1 270 a 270 y
              4             right {}     out {}
-             5 left -1 20 a             out -1 20 a 20 x",
+             5             right {}     out {}
+             6 left -1 20 a             out -1 20 a 20 x",
             lefts(0, 50),
             lefts(50, 300),
             rights(&[20, 260, 999], "+"),

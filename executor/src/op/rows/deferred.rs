@@ -1,7 +1,7 @@
 //! Batches that have no entries yet. Most rows of one side of a join may never be asked for: bids that wait for the
 //! highest price of their window, and go with it. So a join puts a batch aside with its keys, and when a few keys are
-//! looked for, the hashes of the batches put aside are read through, which costs a fiftieth of making entries. A batch
-//! that may have one of the keys gets its entries; so do all when many keys are looked for, and one that has been read
+//! looked for, the hashes of the batches put aside are read through, which costs a fiftieth of making entries. Rows that
+//! may have one of the keys get theirs; so do all when many keys are looked for, and those of a batch that has been read
 //! through so often that entries would have been cheaper.
 //!
 //! Only where rows need no entry for anything else: nothing has been retracted, and no marks are kept. Watermarks
@@ -14,8 +14,6 @@ use super::RowStore;
 use crate::ExecError;
 use crate::op::keys::{FewKeys, Keys, to_integers};
 
-/// So many keys at most are looked for by reading through.
-const FEW_KEYS: usize = 64;
 /// How often a batch is read through before it gets its entries.
 const READ_THROUGH_LIMIT: u32 = 32;
 
@@ -25,8 +23,16 @@ pub(super) struct Deferred {
     delta: Delta,
     keys: Keys,
     read_through_count: u32,
+    /// By row, whether it has an entry or needs none any more; empty when that is true of no row.
+    is_settled: Vec<bool>,
     /// For each rule of release: the greatest time at which a row is released; `None` when one never is.
     released_at: Vec<Option<i64>>,
+}
+
+impl Deferred {
+    fn is_settled(&self, row: u32) -> bool {
+        self.is_settled.get(row as usize).is_some_and(|settled| *settled)
+    }
 }
 
 impl RowStore {
@@ -50,11 +56,12 @@ impl RowStore {
             delta,
             keys,
             read_through_count: 0,
+            is_settled: Vec::new(),
         });
         Ok(())
     }
 
-    /// Gives entries to the batches put aside that may have one of these keys. Must precede a search for them.
+    /// Gives entries to the rows put aside that may have one of these keys. Must precede a search for them.
     ///
     /// # Errors
     /// When rows cannot be stored.
@@ -62,15 +69,30 @@ impl RowStore {
         if self.deferred.is_empty() {
             return Ok(());
         }
-        let Some(few) = FewKeys::of(keys, FEW_KEYS) else {
+        let Some(few) = FewKeys::of(keys) else {
             return self.index_deferred();
         };
-        let (wanted, others) = std::mem::take(&mut self.deferred)
-            .into_iter()
-            .partition(|batch| batch.read_through_count >= READ_THROUGH_LIMIT || few.may_be_in(&batch.keys));
-        self.deferred = others;
-        self.deferred.iter_mut().for_each(|batch| batch.read_through_count += 1);
-        self.index(wanted)
+        for mut batch in std::mem::take(&mut self.deferred) {
+            if batch.read_through_count >= READ_THROUGH_LIMIT {
+                self.index(&mut batch, |_| true)?;
+                continue;
+            }
+            batch.read_through_count += 1;
+            let mut found = few.rows_in(&batch.keys);
+            found.retain(|row| !batch.is_settled(*row));
+            if !found.is_empty() {
+                self.index(&mut batch, |row| found.binary_search(&row).is_ok())?;
+            }
+            if !batch.is_settled.iter().all(|settled| *settled) || batch.is_settled.is_empty() {
+                self.deferred.push(batch);
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows whose key may be one of the store's, where reading them through is cheaper than a search for each.
+    pub(in crate::op) fn rows_to_search(&self, keys: &Keys) -> Option<Vec<u32>> {
+        FewKeys::of_table(&self.keys).map(|few| few.rows_in(keys))
     }
 
     /// Gives entries to all batches put aside.
@@ -78,16 +100,32 @@ impl RowStore {
     /// # Errors
     /// When rows cannot be stored.
     pub(super) fn index_deferred(&mut self) -> Result<(), ExecError> {
-        let all = std::mem::take(&mut self.deferred);
-        self.index(all)
-    }
-
-    fn index(&mut self, batches: Vec<Deferred>) -> Result<(), ExecError> {
-        for Deferred { delta, keys, .. } in batches {
-            let released = self.releaser.as_ref().and_then(|r| r.released_so_far(delta.batch()));
-            self.apply(&delta, &keys, released.as_deref())?;
+        for mut batch in std::mem::take(&mut self.deferred) {
+            self.index(&mut batch, |_| true)?;
         }
         Ok(())
+    }
+
+    /// Gives entries to the rows that are wanted, but those that have one or have been released.
+    fn index(&mut self, batch: &mut Deferred, is_wanted: impl Fn(u32) -> bool) -> Result<(), ExecError> {
+        let released = self
+            .releaser
+            .as_ref()
+            .and_then(|r| r.released_so_far(batch.delta.batch()));
+        let mut settled = std::mem::take(&mut batch.is_settled);
+        settled.resize(batch.delta.num_rows(), false);
+        if let Some(released) = released {
+            settled.iter_mut().zip(released).for_each(|(s, r)| *s |= r);
+        }
+        let mut skip = settled.clone();
+        for (row, settled) in settled.iter_mut().enumerate() {
+            match is_wanted(row as u32) {
+                true => *settled = true,
+                false => skip[row] = true,
+            }
+        }
+        batch.is_settled = settled;
+        self.apply(&batch.delta, &batch.keys, Some(&skip)).map(|_| ())
     }
 
     /// Lets batches go of which watermarks have released every row.

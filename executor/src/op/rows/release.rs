@@ -72,17 +72,22 @@ impl Releaser {
 
     fn released_by(&self, marks: &[Watermark], batch: &RecordBatch) -> Option<Vec<bool>> {
         let mut released: Option<Vec<bool>> = None;
-        for (rule, mark) in self.rules.iter().zip(marks) {
-            let after_us = rule.release.after_us;
+        for (rule, mark) in self
+            .rules
+            .iter()
+            .zip(marks)
+            .filter(|(_, mark)| **mark != Watermark::NONE)
+        {
             let times = to_integers(batch.column(rule.release.column));
-            let first = arrow::compute::min(&times);
-            if !first.is_some_and(|time| mark.reached(time.saturating_add(after_us))) {
+            let last = mark.0.saturating_sub(rule.release.after_us);
+            // A NULL's place holds any number, so that only where one is low enough rows are looked at.
+            let any = times.values().iter().fold(false, |any, time| any | (*time <= last));
+            if !any {
                 continue;
             }
             let released = released.get_or_insert_with(|| vec![false; batch.num_rows()]);
             for (row, released) in released.iter_mut().enumerate() {
-                let at = times.value(row).saturating_add(after_us);
-                *released |= times.is_valid(row) && mark.reached(at);
+                *released |= times.is_valid(row) && times.value(row) <= last;
             }
         }
         released
