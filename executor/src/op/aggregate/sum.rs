@@ -1,6 +1,6 @@
 //! sum(x) and avg(x) of integers and numerics, exact: a sum that leaves the accumulator's range on the way counts how
 //! often it went round, and comes back when retractions bring it back. Only the answer can be out of range, and that
-//! is a fault of its group with SQLSTATE 22003. An average is rounded half away from zero where
+//! is a fault of its group with SQLSTATE 22003. NaN and the infinities are counted apart ([`Specials`]). An average is rounded half away from zero where
 //! PostgreSQL rounds it. Twenty-four bytes a group; forty for numerics of more than 38 digits.
 
 use std::collections::HashMap;
@@ -11,6 +11,7 @@ use arrow::array::{
 };
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, Int16Type, Int32Type, Int64Type, i256};
+use highwater_types::text::numeric::Numeric;
 use highwater_types::{Fault, QUOTIENT, SqlState, UNCONSTRAINED_NUMERIC, average};
 
 use super::accumulator::{Accumulator, Changes};
@@ -39,6 +40,8 @@ pub(super) struct SumAccumulator {
     sums: Sums,
     /// By group: how often the sum went round its range, upwards. Nearly always empty.
     rounds: HashMap<u32, i64>,
+    /// By group. Nearly always empty.
+    specials: HashMap<u32, Specials>,
 }
 
 #[derive(Debug)]
@@ -63,6 +66,7 @@ impl SumAccumulator {
             counts: Vec::new(),
             sums,
             rounds: HashMap::new(),
+            specials: HashMap::new(),
         }
     }
 
@@ -71,6 +75,7 @@ impl SumAccumulator {
         changes: &Changes<'_>,
         column: &ArrayRef,
         valid: Option<&NullBuffer>,
+        is_finite: impl Fn(i128) -> bool,
     ) where
         T::Native: Into<i128>,
     {
@@ -78,10 +83,13 @@ impl SumAccumulator {
             unreachable!("the sums are as wide as the arguments")
         };
         let values = column.as_primitive::<T>().values();
-        let (counts, rounds) = (&mut self.counts, &mut self.rounds);
+        let (counts, rounds, specials) = (&mut self.counts, &mut self.rounds, &mut self.specials);
         changes.for_each(valid, |row, group, weight| {
             counts[group] += weight;
             let value: i128 = values[row].into();
+            if !is_finite(value) {
+                return Specials::note(specials, group as u32, Numeric::from_128(value), weight);
+            }
             let (term, mut carry) = match weight {
                 1 => (value, 0),
                 -1 if value != i128::MIN => (-value, 0),
@@ -103,9 +111,13 @@ impl SumAccumulator {
             unreachable!("the sums are as wide as the arguments")
         };
         let values = column.as_primitive::<Decimal256Type>().values();
-        let (counts, rounds) = (&mut self.counts, &mut self.rounds);
+        let (counts, rounds, specials) = (&mut self.counts, &mut self.rounds, &mut self.specials);
         changes.for_each(valid, |row, group, weight| {
             counts[group] += weight;
+            let number = Numeric::from_256(values[row]);
+            if !matches!(number, Numeric::Finite(_)) {
+                return Specials::note(specials, group as u32, number, weight);
+            }
             let carry = add_times(&mut sums[group], values[row], weight);
             if carry != 0 {
                 *rounds.entry(group as u32).or_default() += carry;
@@ -127,6 +139,12 @@ impl SumAccumulator {
     }
 
     fn result(&self, group: u32) -> Option<i256> {
+        if let Some(specials) = self.specials.get(&group) {
+            return match self.output {
+                DataType::Decimal128(_, _) => specials.sum().to_128().map(i256::from_i128),
+                _ => Some(specials.sum().to_256()),
+            };
+        }
         let to = match self.output {
             DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale) => scale,
             _ => 0,
@@ -162,7 +180,8 @@ impl SumAccumulator {
 
     /// The common case: integers or numerics of one scale in, nothing went round.
     fn narrow_results(&self, groups: &[u32]) -> Option<ArrayRef> {
-        let (Finish::Sum, Sums::Narrow(sums), true) = (self.finish, &self.sums, self.rounds.is_empty()) else {
+        let is_plain = self.rounds.is_empty() && self.specials.is_empty();
+        let (Finish::Sum, Sums::Narrow(sums), true) = (self.finish, &self.sums, is_plain) else {
             return None;
         };
         let counted = |g: &u32| self.counts[*g as usize] != 0;
@@ -213,10 +232,10 @@ impl Accumulator for SumAccumulator {
         valid: Option<&NullBuffer>,
     ) -> Result<(), ExecError> {
         match args[0].data_type() {
-            DataType::Int16 => self.add_narrow::<Int16Type>(changes, &args[0], valid),
-            DataType::Int32 => self.add_narrow::<Int32Type>(changes, &args[0], valid),
-            DataType::Int64 => self.add_narrow::<Int64Type>(changes, &args[0], valid),
-            DataType::Decimal128(_, _) => self.add_narrow::<Decimal128Type>(changes, &args[0], valid),
+            DataType::Int16 => self.add_narrow::<Int16Type>(changes, &args[0], valid, |_| true),
+            DataType::Int32 => self.add_narrow::<Int32Type>(changes, &args[0], valid, |_| true),
+            DataType::Int64 => self.add_narrow::<Int64Type>(changes, &args[0], valid, |_| true),
+            DataType::Decimal128(_, _) => self.add_narrow::<Decimal128Type>(changes, &args[0], valid, is_finite),
             DataType::Decimal256(_, _) => self.add_wide(changes, &args[0], valid),
             other => unreachable!("no sum was made for {other}"),
         }
@@ -262,6 +281,7 @@ impl Accumulator for SumAccumulator {
                 Sums::Wide(sums) => sums[*group as usize] = i256::ZERO,
             }
             self.rounds.remove(group);
+            self.specials.remove(group);
         }
     }
 
@@ -274,11 +294,16 @@ impl Accumulator for SumAccumulator {
             sum.to_le_bytes()
         });
         let rounds = groups.iter().map(|g| self.rounds.get(g).copied().unwrap_or(0));
-        vec![
+        let mut columns: Vec<ArrayRef> = vec![
             pick(&self.counts, groups),
             Arc::new(BinaryArray::from_iter_values(sums)),
             Arc::new(Int64Array::from_iter_values(rounds)),
-        ]
+        ];
+        for at in 0..3 {
+            let counts = groups.iter().map(|g| self.specials.get(g).map_or(0, |s| s.counts[at]));
+            columns.push(Arc::new(Int64Array::from_iter_values(counts)));
+        }
+        columns
     }
 
     fn load_numbers(&mut self, groups: &[u32], columns: &[ArrayRef]) -> Result<(), ExecError> {
@@ -298,9 +323,50 @@ impl Accumulator for SumAccumulator {
                 0 => self.rounds.remove(group),
                 rounds => self.rounds.insert(*group, rounds),
             };
+            let counts = [3, 4, 5].map(|column: usize| columns[column].as_primitive::<Int64Type>().value(at));
+            match counts {
+                [0, 0, 0] => self.specials.remove(group),
+                counts => self.specials.insert(*group, Specials { counts }),
+            };
         }
         Ok(())
     }
+}
+
+/// How often NaN, infinity and minus infinity are among the values of a group.
+#[derive(Debug, Default)]
+struct Specials {
+    counts: [i64; 3],
+}
+
+impl Specials {
+    /// Adds a number that is not finite `weight` times.
+    fn note(all: &mut HashMap<u32, Specials>, group: u32, number: Numeric, weight: i64) {
+        let specials = all.entry(group).or_default();
+        match number {
+            Numeric::NaN => specials.counts[0] += weight,
+            Numeric::Infinity => specials.counts[1] += weight,
+            Numeric::NegInfinity => specials.counts[2] += weight,
+            Numeric::Finite(_) => unreachable!("a finite number is summed"),
+        }
+        if specials.counts == [0; 3] {
+            all.remove(&group);
+        }
+    }
+
+    /// Their sum with any numbers.
+    fn sum(&self) -> Numeric {
+        match self.counts.map(|count| count != 0) {
+            [false, true, false] => Numeric::Infinity,
+            [false, false, true] => Numeric::NegInfinity,
+            _ => Numeric::NaN,
+        }
+    }
+}
+
+/// Whether what a `Decimal128` holds is a number of its digits.
+fn is_finite(value: i128) -> bool {
+    matches!(Numeric::from_128(value), Numeric::Finite(_))
 }
 
 /// The product's low 128 bits, and how often it went round.
