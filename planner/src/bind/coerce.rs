@@ -18,7 +18,7 @@ use sqlparser::tokenizer::Span;
 use super::types::{Category, casts_explicitly, casts_implicitly, casts_in_assignment, category, is_oid_like};
 use super::{Binder, library};
 use crate::error::{PlanError, Result};
-use crate::functions::scalar_at;
+use crate::functions::{integer_as_numeric, scalar_at};
 
 /// A bound expression and its PostgreSQL type.
 #[derive(Debug, Clone)]
@@ -387,16 +387,6 @@ pub(crate) fn common_of_two(left: &SqlType, right: &SqlType) -> Option<SqlType> 
         _ if category(left) == Category::String => Some(SqlType::Text),
         _ if casts_implicitly(left, right) => Some(right.clone()),
         _ if casts_implicitly(right, left) => Some(left.clone()),
-        _ => None,
-    }
-}
-
-/// Integers as the narrowest numeric that holds them all.
-pub(crate) fn integer_as_numeric(sql_type: &SqlType) -> Option<SqlType> {
-    match sql_type {
-        SqlType::Int2 => Some(SqlType::Numeric(Some((5, 0)))),
-        SqlType::Int4 => Some(SqlType::Numeric(Some((10, 0)))),
-        SqlType::Int8 => Some(SqlType::Numeric(Some((19, 0)))),
         _ => None,
     }
 }

@@ -5,13 +5,14 @@ use datafusion::logical_expr::{Expr, Operator};
 use highwater_types::SqlType;
 use sqlparser::ast::{self, BinaryOperator, Spanned, UnaryOperator};
 
-use super::coerce::{common_of_two, integer_as_numeric};
+use super::coerce::common_of_two;
 use super::literal::int4;
 use super::operand::{unknown_left, unknown_right};
 use super::outline::Outline;
 use super::types::{Category, casts_implicitly, category, is_oid_like};
 use super::{Binder, Casting, ExprCx, Typed, library};
 use crate::error::{PlanError, Result};
+use crate::functions::integer_as_numeric;
 
 impl Binder<'_> {
     pub(crate) fn bind_binary(
@@ -304,12 +305,9 @@ impl Binder<'_> {
             return Ok((left, right));
         }
         let (to_left, to_right) = match (l, r) {
-            (SqlType::Numeric(_), SqlType::Numeric(_)) => return Ok((left, right)),
-            (SqlType::Numeric(_), integer) if integer_as_numeric(integer).is_some() => {
-                (None, integer_as_numeric(integer))
-            }
-            (integer, SqlType::Numeric(_)) if integer_as_numeric(integer).is_some() => {
-                (integer_as_numeric(integer), None)
+            // The operators over numerics take integers as they are.
+            (SqlType::Numeric(_), other) | (other, SqlType::Numeric(_)) if is_exact(other) => {
+                return Ok((left, right));
             }
             (SqlType::Float4 | SqlType::Float8, _) | (_, SqlType::Float4 | SqlType::Float8) => {
                 (Some(SqlType::Float8), Some(SqlType::Float8))
@@ -372,6 +370,11 @@ impl Binder<'_> {
             _ => Ok(typed),
         }
     }
+}
+
+/// Numerics and integers.
+fn is_exact(sql_type: &SqlType) -> bool {
+    matches!(sql_type, SqlType::Numeric(_)) || integer_as_numeric(sql_type).is_some()
 }
 
 fn is_array(typed: &Typed) -> bool {

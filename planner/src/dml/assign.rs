@@ -2,8 +2,8 @@
 
 use datafusion::common::Column as PlanColumn;
 use datafusion::common::DFSchema;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
-use highwater_types::{SqlError, SqlState};
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder};
+use highwater_types::{QUOTIENT, SqlError, SqlState, SqlType};
 use sqlparser::ast;
 
 use crate::bind::{
@@ -11,6 +11,7 @@ use crate::bind::{
 };
 use crate::catalog::{Column, Relation};
 use crate::error::{PlanError, Result};
+use crate::functions::{cast, stored_quotient};
 
 impl Binder<'_> {
     /// A value as one of a column.
@@ -72,6 +73,7 @@ impl Binder<'_> {
                 Some(value) => value,
                 None => self.default_value(column)?,
             };
+            let value = with_kept_digits(value, column, plan.schema())?;
             exprs.push(value.alias_qualified(Some(qualifier.clone()), name));
         }
         let mut plan = LogicalPlanBuilder::from(plan).project(exprs)?.build()?;
@@ -113,11 +115,21 @@ impl Binder<'_> {
                         .bind_expr(&parse_stored(text)?, &mut cx)
                         .map_err(PlanError::without_place)?;
                     let value = self.assign(typed, declared)?;
+                    let value = with_kept_digits(value, declared, plan.schema())?;
                     value.alias_qualified(column.column.relation.clone(), &column.column.name)
                 }
             });
         }
         Ok(exprs)
+    }
+}
+
+/// A quotient has more digits behind the point than a numeric column without a declared scale keeps.
+fn with_kept_digits(value: Expr, column: &Column, schema: &DFSchema) -> Result<Expr> {
+    let is_quotient = column.sql_type == SqlType::Numeric(None) && value.get_type(schema)? == QUOTIENT;
+    match is_quotient {
+        true => cast(value, &stored_quotient(), &column.sql_type, false),
+        false => Ok(value),
     }
 }
 

@@ -63,7 +63,8 @@ pub(super) fn bind(
             });
         }
         Takes::Numeric => match &from {
-            SqlType::Numeric(_) if array.data_type() != &DataType::Null => {
+            // Without a copy: the operators read 64-bit integers as numerics of scale 0.
+            SqlType::Numeric(_) | SqlType::Int8 if array.data_type() != &DataType::Null => {
                 return Ok(Arg {
                     array,
                     is_scalar,

@@ -1,13 +1,13 @@
 //! `+ - * / %` over numerics.
 //!
-//! Decimals of 38 digits are computed in 128 bits, column-wise; wider ones, and columns that hold NaN or an infinity,
-//! row by row in 256. A quotient has the value that PostgreSQL's would, rounded at the scale that its
+//! Decimals of 38 digits and integers are computed in 128 bits, column-wise; wider ones, and columns that hold NaN or
+//! an infinity, row by row in 256. A quotient has the value that PostgreSQL's would, rounded at the scale that its
 //! `select_div_scale` chooses (24 at most).
 
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
-use arrow::datatypes::{DataType, Decimal128Type, i256};
+use arrow::datatypes::{DataType, Decimal128Type, Int64Type, i256};
 use highwater_types::text::numeric::{Numeric, check_precision, divide_rounded, overflow, rescale, trimmed_scale};
 use highwater_types::{QUOTIENT, SqlError, SqlType, UNCONSTRAINED_NUMERIC, quotient};
 
@@ -38,45 +38,64 @@ pub(crate) fn functions() -> Vec<Function> {
 /// The greatest absolute value of 38 digits, plus one.
 const LIMIT_128: u128 = 10u128.pow(38);
 
-/// Whether a column of 128 bits holds NaN or an infinity.
-fn has_special(array: &PrimitiveArray<Decimal128Type>) -> bool {
-    array
-        .values()
-        .iter()
-        .fold(false, |any, v| any | (v.unsigned_abs() >= LIMIT_128))
+/// A column of finite numbers of at most 38 digits.
+#[derive(Clone, Copy)]
+enum Narrow<'a> {
+    Integers(&'a [i64]),
+    Decimals(&'a [i128]),
+}
+
+impl Narrow<'_> {
+    /// `None` when the column is wider, or holds NaN or an infinity.
+    fn of(array: &ArrayRef) -> Option<Narrow<'_>> {
+        if let Some(integers) = array.as_primitive_opt::<Int64Type>() {
+            return Some(Narrow::Integers(integers.values()));
+        }
+        let decimals = array.as_primitive_opt::<Decimal128Type>()?.values();
+        let is_special = |value: &i128| value.unsigned_abs() >= LIMIT_128;
+        let has_special = decimals.iter().fold(false, |any, value| any | is_special(value));
+        (!has_special).then_some(Narrow::Decimals(decimals))
+    }
 }
 
 /// Both arguments in 128 bits with nothing but finite numbers, and a result in 128 bits that cannot overflow.
-fn narrow(call: &Call) -> Option<(&PrimitiveArray<Decimal128Type>, &PrimitiveArray<Decimal128Type>)> {
+fn narrow(call: &Call) -> Option<(Narrow<'_>, Narrow<'_>)> {
     if !matches!(call.return_type, DataType::Decimal128(_, _)) {
         return None;
     }
-    let a = call.args[0].array.as_primitive_opt::<Decimal128Type>()?;
-    let b = call.args[1].array.as_primitive_opt::<Decimal128Type>()?;
-    (!has_special(a) && !has_special(b)).then_some((a, b))
+    Some((Narrow::of(&call.args[0].array)?, Narrow::of(&call.args[1].array)?))
 }
 
-/// A function of two numbers over columns of 128 bits.
-fn zip(
-    call: &Call,
-    a: &PrimitiveArray<Decimal128Type>,
-    b: &PrimitiveArray<Decimal128Type>,
-    f: impl Fn(i128, i128) -> i128,
-) -> ArrayRef {
-    let values: Vec<i128> = match (call.args[0].is_scalar, call.args[1].is_scalar) {
-        (false, false) => a.values().iter().zip(b.values()).map(|(x, y)| f(*x, *y)).collect(),
-        (false, true) => {
-            let y = b.value(0);
-            a.values().iter().map(|x| f(*x, y)).collect()
-        }
-        (true, false) => {
-            let x = a.value(0);
-            b.values().iter().map(|y| f(x, *y)).collect()
-        }
-        (true, true) => vec![f(a.value(0), b.value(0)); call.rows],
+/// A function of two numbers over such columns.
+fn zip(call: &Call, (a, b): (Narrow<'_>, Narrow<'_>), f: impl Fn(i128, i128) -> i128) -> ArrayRef {
+    let values = match (a, b) {
+        (Narrow::Integers(a), Narrow::Integers(b)) => zip_values(call, a, b, f),
+        (Narrow::Integers(a), Narrow::Decimals(b)) => zip_values(call, a, b, f),
+        (Narrow::Decimals(a), Narrow::Integers(b)) => zip_values(call, a, b, f),
+        (Narrow::Decimals(a), Narrow::Decimals(b)) => zip_values(call, a, b, f),
     };
     let array = PrimitiveArray::<Decimal128Type>::new(values.into(), union_of_nulls(call));
     Arc::new(array.with_data_type(call.return_type.clone()))
+}
+
+fn zip_values<A: Copy + Into<i128>, B: Copy + Into<i128>>(
+    call: &Call,
+    a: &[A],
+    b: &[B],
+    f: impl Fn(i128, i128) -> i128,
+) -> Vec<i128> {
+    match (call.args[0].is_scalar, call.args[1].is_scalar) {
+        (false, false) => a.iter().zip(b).map(|(x, y)| f((*x).into(), (*y).into())).collect(),
+        (false, true) => {
+            let y = b[0].into();
+            a.iter().map(|x| f((*x).into(), y)).collect()
+        }
+        (true, false) => {
+            let x = a[0].into();
+            b.iter().map(|y| f(x, (*y).into())).collect()
+        }
+        (true, true) => vec![f(a[0].into(), b[0].into()); call.rows],
+    }
 }
 
 fn scales(call: &Call) -> (i32, i32) {
@@ -106,12 +125,12 @@ fn wide(call: &Call, f: impl Fn(Numeric, Numeric) -> Result<Numeric, SqlError>) 
 fn add(call: &Call, subtract: bool) -> Result<ArrayRef, SqlError> {
     let (s1, s2) = scales(call);
     let scale = scale_of(&call.return_type);
-    if let Some((a, b)) = narrow(call) {
+    if let Some(both) = narrow(call) {
         let (f1, f2) = (10i128.pow((scale - s1) as u32), 10i128.pow((scale - s2) as u32));
         return Ok(match subtract {
             // A NULL's place may hold any number: wrapping keeps it harmless.
-            false => zip(call, a, b, |x, y| x.wrapping_mul(f1).wrapping_add(y.wrapping_mul(f2))),
-            true => zip(call, a, b, |x, y| x.wrapping_mul(f1).wrapping_sub(y.wrapping_mul(f2))),
+            false => zip(call, both, |x, y| x.wrapping_mul(f1).wrapping_add(y.wrapping_mul(f2))),
+            true => zip(call, both, |x, y| x.wrapping_mul(f1).wrapping_sub(y.wrapping_mul(f2))),
         });
     }
     wide(call, |a, b| {
@@ -148,9 +167,9 @@ fn multiply(call: &Call) -> Result<ArrayRef, SqlError> {
     let (s1, s2) = scales(call);
     let scale = scale_of(&call.return_type);
     if scale == s1 + s2
-        && let Some((a, b)) = narrow(call)
+        && let Some(both) = narrow(call)
     {
-        return Ok(zip(call, a, b, i128::wrapping_mul));
+        return Ok(zip(call, both, i128::wrapping_mul));
     }
     wide(call, |a, b| match (a, b) {
         (Numeric::Finite(a), Numeric::Finite(b)) => multiply_finite(a, b, s1 + s2, scale)

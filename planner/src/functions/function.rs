@@ -32,7 +32,7 @@ pub(crate) enum Takes {
     Int8,
     Float4,
     Float8,
-    /// Any numeric, with its own precision and scale; integers come as numerics of scale 0.
+    /// Any numeric, with its own precision and scale; integers come as numerics of scale 0, those of 64 bits as they are.
     Numeric,
     Text,
     Bytea,

@@ -67,6 +67,7 @@ use arrow::datatypes::DataType;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
 pub use cast::cast;
+pub(crate) use numbers::{integer_as_numeric, stored_quotient};
 pub use operator::{as_operator, binary};
 pub use scalar::scalar_at;
 pub use to_json::row_as_json;

@@ -21,6 +21,11 @@ pub(crate) fn integer_as_numeric(sql_type: &SqlType) -> Option<SqlType> {
     }
 }
 
+/// The declared type that keeps a quotient's digits.
+pub(crate) fn stored_quotient() -> SqlType {
+    SqlType::Numeric(Some((76, 24)))
+}
+
 /// Precision and scale of a decimal type, or of the numeric that an integer type becomes.
 pub(crate) fn precision_and_scale(data_type: &DataType) -> Option<(i32, i32)> {
     match data_type {

@@ -17,6 +17,7 @@ use super::translate::{Built, Translator};
 use crate::catalog::{Column, EmitMode, RelationKind};
 use crate::context::PlanContext;
 use crate::error::{PlanError, Result};
+use crate::functions::stored_quotient;
 use crate::query::{OutputColumn, bind_query};
 use crate::session_state::session_state;
 
@@ -153,7 +154,7 @@ fn view_columns(output: &[OutputColumn], schema: &DFSchema, names: &[String]) ->
 fn stored_type(sql_type: &SqlType, arrow_type: &DataType) -> SqlType {
     match sql_type {
         SqlType::Unknown | SqlType::Void => SqlType::Text,
-        SqlType::Numeric(None) if *arrow_type == QUOTIENT => SqlType::Numeric(Some((76, 24))),
+        SqlType::Numeric(None) if *arrow_type == QUOTIENT => stored_quotient(),
         other => other.clone(),
     }
 }

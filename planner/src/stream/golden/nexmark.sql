@@ -2,7 +2,7 @@
 
 -- q1
 SELECT auction, bidder, 0.908 * price AS price, date_time FROM bid;
---> Fused select auction, bidder, 0.908 * cast(price) as price, date_time  key=none append-only watermark=(date_time: bid) state=none
+--> Fused select auction, bidder, 0.908 * price as price, date_time  key=none append-only watermark=(date_time: bid) state=none
 -->   Input bid (auction, bidder, price, date_time)  key=none append-only watermark=(date_time: bid) state=none
 
 -- q2

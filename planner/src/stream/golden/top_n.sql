@@ -57,7 +57,7 @@ SELECT id FROM (SELECT id, dense_rank() OVER (PARTITION BY uid ORDER BY amount) 
 SELECT id, r FROM (SELECT id, amount, row_number() OVER (PARTITION BY uid % 2 ORDER BY amount + id) AS r FROM orders) s WHERE 5 >= r AND amount > 2;
 --> Fused select id, amount, value, value_1, row_number::numeric(20,0) as row_number_1 | where cast(amount) > 2.00 | select id, row_number_1::bigint as r  key=(id) changing state=none
 -->   TopN first 5 of each (value) order by value_1 with number  key=(id) changing state=unbounded: grows with the rows it reads, which may be retracted; partitioning by a watermarked window_end would bound it
--->     Fused select id, amount, uid % 2 as value, amount + cast(id) as value_1  key=(id) changing state=none
+-->     Fused select id, amount, uid % 2 as value, amount + id as value_1  key=(id) changing state=none
 -->       Input orders (id, uid, amount)  key=(id) changing state=none
 
 SELECT DISTINCT ON (uid) uid, url FROM clicks ORDER BY uid, ts DESC;
