@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::optimizer::Optimizer;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 
 use crate::{functions, now};
@@ -45,9 +46,14 @@ fn build(time_zone: &str) -> SessionState {
     let mut rules = Optimizer::new().rules;
     // It computes `sum(x)` as a sum of sums, which has another type here than `sum(x)`.
     rules.retain(|rule| rule.name() != "single_distinct_aggregation_to_group_by");
+    let mut physical_rules = PhysicalOptimizer::new().rules;
+    // It finds columns by name: in a join of columns with one name, a filter of one becomes a filter of the other. The
+    // logical plan's filters have been pushed down before.
+    physical_rules.retain(|rule| !rule.name().starts_with("FilterPushdown"));
     let mut builder = SessionStateBuilder::new_with_default_features()
         .with_config(config)
-        .with_optimizer_rules(rules);
+        .with_optimizer_rules(rules)
+        .with_physical_optimizer_rules(physical_rules);
     builder
         .scalar_functions()
         .get_or_insert_default()
