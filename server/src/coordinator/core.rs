@@ -11,10 +11,11 @@ use highwater_storage::Store;
 use highwater_types::{Epoch, RelationId, SqlError};
 use tokio::sync::{oneshot, watch};
 
-use super::epoch::{InFlight, Opening, Sealed};
+use super::epoch::{InFlight, Opening, Sealed, Taken};
 use super::feed::SourceFeed;
 use super::holds::EpochHolds;
 use super::log::LogThread;
+use super::pace::EpochPace;
 use super::progress::Progress;
 use super::status::{StatusBoard, ViewState, ViewStatus};
 use super::table::TableState;
@@ -25,7 +26,7 @@ const HOUSEKEEPING: Duration = Duration::from_millis(200);
 
 /// A view that has been catching up for longer is not waited for.
 const SOON: Duration = Duration::from_secs(5);
-/// How many rows of sources may wait for a view to catch up, before a source that brings more than is taken has to.
+/// How many rows of sources may wait for a view to catch up, before a source at full speed has to.
 const MAX_WAITING_ROWS: usize = 4 << 20;
 
 /// What the coordinator is made of.
@@ -67,6 +68,7 @@ pub struct Core {
     pub(super) opening: Opening,
     pub(super) sealed: Option<Sealed>,
     pub(super) in_flight: VecDeque<InFlight>,
+    pub(super) pace: EpochPace,
     /// It waits for the commits before it to be through, and what comes after waits for it.
     pending: Option<Command>,
     stopping: Option<oneshot::Sender<()>>,
@@ -121,6 +123,7 @@ impl Core {
             opening: Opening::default(),
             sealed: None,
             in_flight: VecDeque::new(),
+            pace: EpochPace::new(),
             pending: None,
             stopping: None,
             next_housekeeping: Instant::now(),
@@ -235,10 +238,13 @@ impl Core {
     }
 
     fn on_closed(&mut self, epoch: Epoch) {
+        let (mut taken, mut cut_at) = (Taken::default(), None);
         while let Some(front) = self.in_flight.front()
             && front.epoch <= epoch
             && let Some(closed) = self.in_flight.pop_front()
         {
+            taken.add(&closed.taken);
+            cut_at = cut_at.or(Some(closed.cut_at));
             self.closed_count += 1;
             self.closed.send_replace(closed.epoch);
             let closed_count = self.closed_count;
@@ -251,6 +257,9 @@ impl Core {
                 // A session that is gone needs no answer; its writes stay.
                 waiter.send(Ok(closed.epoch)).ok();
             }
+        }
+        if let Some(cut_at) = cut_at {
+            self.pace.learn(taken.rows, taken.is_full, cut_at, Instant::now());
         }
     }
 

@@ -9,6 +9,7 @@
 //! cannot be made durable is taken back, and with it the one that opened after it, which may have built on it.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Instant;
 
 use highwater_storage::WalEntry;
 use highwater_types::{Delta, Epoch, RelationId, SourceWatermark, SqlError, SqlState, Tick};
@@ -18,7 +19,10 @@ use super::core::{Core, View, wall_us};
 use super::late::late_rows;
 use super::progress::Progress;
 use super::table::{Accepted, TableState};
-use super::{MAX_EPOCH_ROWS, MAX_IN_FLIGHT, ReadSet, Writes};
+use super::{MAX_IN_FLIGHT, ReadSet, Writes};
+
+/// A source that yields to others gives so many rows, and the next a while later.
+const YIELDED_ROWS: usize = 8 * 1024;
 
 /// Whoever waits for an epoch to be closed.
 pub(super) type Waiter = oneshot::Sender<Result<Epoch, SqlError>>;
@@ -45,9 +49,30 @@ pub(super) struct Sealed {
 /// An epoch that the workers are computing.
 pub(super) struct InFlight {
     pub(super) epoch: Epoch,
+    pub(super) cut_at: Instant,
+    pub(super) taken: Taken,
     /// What can be seen of it once it is closed.
     pub(super) progress: Progress,
     pub(super) waiters: Vec<Waiter>,
+}
+
+/// What an epoch has taken from the sources.
+#[derive(Default)]
+pub(super) struct Taken {
+    pub(super) rows: usize,
+    /// A source had more than its share.
+    pub(super) is_full: bool,
+    /// There are rows, or a watermark has moved.
+    is_news: bool,
+}
+
+impl Taken {
+    /// With what another epoch has taken.
+    pub(super) fn add(&mut self, other: &Taken) {
+        self.rows += other.rows;
+        self.is_full |= other.is_full;
+        self.is_news |= other.is_news;
+    }
 }
 
 impl Core {
@@ -189,18 +214,19 @@ impl Core {
             inputs.entry(relation).or_default().push(delta);
         }
         let mut marks = sealed.marks;
-        self.take_source_rows(&mut inputs, &mut marks);
-        self.start_epoch(sealed.epoch, inputs, marks, sealed.waiters);
+        let taken = self.take_source_rows(&mut inputs, &mut marks);
+        self.start_epoch(sealed.epoch, inputs, marks, taken, sealed.waiters);
     }
 
     /// Hands what the sources have to the workers, if they have anything.
     fn tick_sources(&mut self) {
         let mut inputs = BTreeMap::new();
         let mut marks = Vec::new();
-        if self.take_source_rows(&mut inputs, &mut marks) || !self.progress.is_empty() {
+        let taken = self.take_source_rows(&mut inputs, &mut marks);
+        if taken.is_news || !self.progress.is_empty() {
             marks.extend(self.table_marks());
             let epoch = self.next_epoch();
-            self.start_epoch(epoch, inputs, marks, Vec::new());
+            self.start_epoch(epoch, inputs, marks, taken, Vec::new());
         }
     }
 
@@ -209,6 +235,7 @@ impl Core {
         epoch: Epoch,
         inputs: BTreeMap<RelationId, Vec<Delta>>,
         marks: Vec<SourceWatermark>,
+        taken: Taken,
         waiters: Vec<Waiter>,
     ) {
         let tick = Tick::new(epoch, wall_us()).with_watermarks(marks);
@@ -216,44 +243,53 @@ impl Core {
         self.status.update(|s| s.cut = epoch);
         self.in_flight.push_back(InFlight {
             epoch,
+            cut_at: Instant::now(),
+            taken,
             progress: std::mem::take(&mut self.progress),
             waiters,
         });
         self.runtime.tick(tick, inputs.into_iter().collect());
     }
 
-    /// Adds the sources' rows and watermarks; answers whether there are rows, or a watermark has moved.
+    /// Adds the sources' rows and watermarks.
     fn take_source_rows(
         &mut self,
         inputs: &mut BTreeMap<RelationId, Vec<Delta>>,
         marks: &mut Vec<SourceWatermark>,
-    ) -> bool {
-        let mut room = MAX_EPOCH_ROWS;
-        let mut moved = false;
+    ) -> Taken {
+        let mut room = self.pace.rows();
+        let mut others = self.sources.values().filter(|feed| feed.has_rows()).count();
+        let mut taken = Taken::default();
         for (id, feed) in &mut self.sources {
             let mut deltas = Vec::new();
+            // What a source leaves of its share goes to those after it.
+            let mut share = (room / others.max(1)).max(1);
+            others = others.saturating_sub(usize::from(feed.has_rows()));
             // Views made one after the other on a source at full speed would each have twice as much to catch up with.
-            let mark = if feed.is_ahead() && catching_up(&mut self.views, *id).any(|view| view.must_catch_up()) {
-                let mut one_batch = 1;
-                let mark = feed.take_rows(&mut one_batch, &mut deltas, &mut self.progress);
-                if one_batch == 0 {
-                    feed.rest();
-                }
-                mark
-            } else {
-                feed.take_rows(&mut room, &mut deltas, &mut self.progress)
-            };
+            let yields = feed.is_at_full_speed() && catching_up(&mut self.views, *id).any(|view| view.must_catch_up());
+            if yields {
+                share = YIELDED_ROWS;
+            }
+            let before = share;
+            let mark = feed.take_rows(&mut share, &mut deltas, &mut self.progress);
+            match (yields, share) {
+                (true, 0) => feed.rest(),
+                (false, 0) => taken.is_full = true,
+                (_, _) => {}
+            }
+            room = room.saturating_sub(before - share);
             let rows: usize = deltas.iter().map(Delta::num_rows).sum();
             if rows > 0 {
                 catching_up(&mut self.views, *id).for_each(|view| view.waiting_rows += rows);
             }
-            moved |= mark.before != mark.after || !deltas.is_empty();
+            taken.rows += rows;
+            taken.is_news |= mark.before != mark.after || !deltas.is_empty();
             marks.push(mark);
             if !deltas.is_empty() {
                 inputs.entry(*id).or_default().extend(deltas);
             }
         }
-        moved
+        taken
     }
 
     /// A table that takes writes.

@@ -21,7 +21,7 @@ use super::reader::{Failure, SourceEvent, SourceThread};
 use super::source::{RowShape, SourceRows, split_late};
 use super::status::{DeadRow, LateRow, PartitionStatus, SourceState, SourceSummary, push_kept};
 
-/// A source that yields to others gives one batch of rows, and the next one so much later.
+/// A source that yields to others rests for so long after it has given some rows.
 const YIELD_PAUSE: Duration = Duration::from_millis(400);
 
 /// A source: its thread while it is read, and how far it has come.
@@ -106,9 +106,9 @@ impl SourceFeed {
         self.thread.as_ref().is_some_and(SourceThread::has_events) && !self.rests()
     }
 
-    /// Whether it could bring more than is taken: it has no pace of its own.
-    pub fn is_ahead(&self) -> bool {
-        self.thread.as_ref().is_some_and(SourceThread::is_ahead)
+    /// Whether it brings rows as fast as they are taken, and has no pace of its own.
+    pub fn is_at_full_speed(&self) -> bool {
+        self.thread.as_ref().is_some_and(SourceThread::is_at_full_speed)
     }
 
     /// Gives no more rows for a while.

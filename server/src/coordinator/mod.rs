@@ -8,7 +8,8 @@
 //! ```
 //!
 //! An epoch is cut as soon as there is input and fewer than [`MAX_IN_FLIGHT`] epochs are being computed: a quiet
-//! server has tiny epochs, a loaded one large ones. The coordinator computes no view and parses no record.
+//! server has tiny epochs, a loaded one larger ones, though none that the workers need long for. The coordinator computes
+//! no view and parses no record.
 
 mod backfill;
 mod core;
@@ -19,6 +20,7 @@ mod holds;
 mod late;
 mod locks;
 mod log;
+mod pace;
 mod progress;
 mod reader;
 mod source;
@@ -42,8 +44,6 @@ pub use status::{DeadRow, LateRow, SourceState, SourceStatus, Status, StatusBoar
 
 /// How many epochs may be computed at a time.
 pub const MAX_IN_FLIGHT: usize = 2;
-/// How many source rows one epoch takes at most.
-pub const MAX_EPOCH_ROWS: usize = 512 * 1024;
 
 /// What a transaction writes: net changes per table, in any order of tables.
 pub type Writes = Vec<(RelationId, Delta)>;

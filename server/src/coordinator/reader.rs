@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, SendTimeoutError, Sender};
@@ -27,6 +27,10 @@ const READ_ROWS: usize = 8192;
 const IDLE_WAIT: Duration = Duration::from_millis(5);
 const LONG_IDLE_WAIT: Duration = Duration::from_millis(25);
 const IDLE_ROUNDS_MAX: u32 = 200;
+/// A read that brings less than this had to wait for rows, or would soon.
+const FULL_READ_ROWS: usize = READ_ROWS / 2;
+/// A source that has not had to wait for this long brings rows as fast as they are read.
+const BUSY_AFTER: Duration = Duration::from_millis(250);
 /// How long a full queue is waited for before the stop signal is looked at.
 const FULL_WAIT: Duration = Duration::from_millis(50);
 /// How long after an error the same is tried again: at first, and at most.
@@ -65,6 +69,7 @@ pub struct Failure {
 pub struct SourceThread {
     events: Receiver<SourceEvent>,
     stop: Arc<AtomicBool>,
+    last_idle: Arc<LastIdle>,
 }
 
 impl SourceThread {
@@ -82,6 +87,7 @@ impl SourceThread {
     ) -> Result<SourceThread, std::io::Error> {
         let (sender, events) = crossbeam_channel::bounded(QUEUE_BATCHES);
         let stop = Arc::new(AtomicBool::new(false));
+        let last_idle = Arc::new(LastIdle::now());
         let reader = ReadLoop {
             spec,
             shape,
@@ -93,11 +99,16 @@ impl SourceThread {
             },
             partitions: Vec::new(),
             search: None,
+            last_idle: Arc::clone(&last_idle),
         };
         std::thread::Builder::new()
             .name(format!("source {name}"))
             .spawn(move || reader.run())?;
-        Ok(SourceThread { events, stop })
+        Ok(SourceThread {
+            events,
+            stop,
+            last_idle,
+        })
     }
 
     /// A source that has read these, and reads no more.
@@ -107,8 +118,11 @@ impl SourceThread {
         for event in list {
             sender.send(event).expect("there is room");
         }
-        let stop = Arc::default();
-        SourceThread { events, stop }
+        SourceThread {
+            events,
+            stop: Arc::default(),
+            last_idle: Arc::new(LastIdle::now()),
+        }
     }
 
     /// The next event, when there is one.
@@ -121,15 +135,47 @@ impl SourceThread {
         !self.events.is_empty()
     }
 
-    /// Whether the thread is ahead of whoever takes its events, as far as it may be.
-    pub fn is_ahead(&self) -> bool {
-        self.events.is_full()
+    /// Whether it brings rows as fast as they are taken, and has no pace of its own.
+    pub fn is_at_full_speed(&self) -> bool {
+        self.last_idle.elapsed() > BUSY_AFTER
     }
 }
 
 impl Drop for SourceThread {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+/// When a thread last had to wait for rows.
+#[derive(Debug)]
+struct LastIdle {
+    started: Instant,
+    /// In milliseconds since then.
+    at_ms: AtomicU64,
+}
+
+impl LastIdle {
+    fn now() -> LastIdle {
+        LastIdle {
+            started: Instant::now(),
+            at_ms: AtomicU64::new(0),
+        }
+    }
+
+    fn note(&self) {
+        let now_ms = self.started.elapsed().as_millis() as u64;
+        self.at_ms.store(now_ms, Ordering::Relaxed);
+    }
+
+    /// From now on it is idle: it has ended.
+    fn note_for_good(&self) {
+        self.at_ms.store(u64::MAX, Ordering::Relaxed);
+    }
+
+    fn elapsed(&self) -> Duration {
+        let at = Duration::from_millis(self.at_ms.load(Ordering::Relaxed));
+        self.started.elapsed().saturating_sub(at)
     }
 }
 
@@ -141,6 +187,7 @@ struct ReadLoop<R> {
     partitions: Vec<Partition>,
     /// Set while the search for partitions fails.
     search: Option<Retry>,
+    last_idle: Arc<LastIdle>,
 }
 
 /// Where events go.
@@ -158,6 +205,17 @@ struct Partition {
     is_over: bool,
     /// Set while it fails.
     retry: Option<Retry>,
+}
+
+/// What a read from a partition has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// There was nothing.
+    Idle,
+    /// There was something, but less than it might have been.
+    Some,
+    /// There was as much as is read at a time, or nearly.
+    Full,
 }
 
 /// When something is tried again.
@@ -184,6 +242,7 @@ impl Retry {
 
 impl<R: Fn()> ReadLoop<R> {
     fn run(mut self) {
+        let last_idle = Arc::clone(&self.last_idle);
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.read_all())) {
             let text = panic.downcast_ref::<String>().map(String::as_str);
             let text = text
@@ -193,6 +252,7 @@ impl<R: Fn()> ReadLoop<R> {
             self.outbox
                 .fail(None, SqlError::new(SqlState::INTERNAL_ERROR, message), true);
         }
+        last_idle.note_for_good();
     }
 
     /// Reads until there is nothing more to come, or the source is stopped.
@@ -203,9 +263,11 @@ impl<R: Fn()> ReadLoop<R> {
             if !self.find_partitions(connector.as_mut()) {
                 return;
             }
-            let mut had_rows = false;
+            let (mut had_rows, mut is_full) = (false, false);
             for index in 0..self.partitions.len() {
-                had_rows |= self.turn(connector.as_ref(), index);
+                let turn = self.turn(connector.as_ref(), index);
+                had_rows |= turn != Turn::Idle;
+                is_full |= turn == Turn::Full;
             }
             if self.partitions.iter().all(|p| p.is_over) && !connector.may_grow() {
                 return;
@@ -215,6 +277,9 @@ impl<R: Fn()> ReadLoop<R> {
             } else {
                 (idle_rounds + 1).min(IDLE_ROUNDS_MAX)
             };
+            if !is_full {
+                self.last_idle.note();
+            }
             match idle_rounds {
                 0 => {}
                 IDLE_ROUNDS_MAX => std::thread::park_timeout(LONG_IDLE_WAIT),
@@ -227,6 +292,7 @@ impl<R: Fn()> ReadLoop<R> {
     fn connect(&mut self) -> Option<Box<dyn Connector>> {
         let mut retry = None;
         while !self.outbox.is_stopped() {
+            self.last_idle.note();
             if !Retry::is_due(retry) {
                 std::thread::park_timeout(IDLE_WAIT);
                 continue;
@@ -284,16 +350,16 @@ impl<R: Fn()> ReadLoop<R> {
         }
     }
 
-    /// Reads once from a partition; answers whether there was anything.
-    fn turn(&mut self, connector: &dyn Connector, index: usize) -> bool {
+    /// Reads once from a partition.
+    fn turn(&mut self, connector: &dyn Connector, index: usize) -> Turn {
         let partition = &self.partitions[index];
         if partition.is_over || !Retry::is_due(partition.retry) {
-            return false;
+            return Turn::Idle;
         }
         let is_new = partition.reader.is_none();
         let is_crowded = || self.partitions.iter().filter(|p| p.reader.is_some()).count() >= OPEN_MAX;
         if is_new && !connector.may_grow() && is_crowded() {
-            return false;
+            return Turn::Idle;
         }
         let partition = &mut self.partitions[index];
         let step = match partition.read(connector, &self.positions) {
@@ -303,26 +369,30 @@ impl<R: Fn()> ReadLoop<R> {
                 partition.retry = Some(Retry::after(partition.retry));
                 self.outbox
                     .fail(Some(partition.id.clone()), error.into(), partition.is_over);
-                return false;
+                return Turn::Idle;
             }
         };
         if partition.retry.take().is_some() {
             self.outbox.send(SourceEvent::Recovered(Some(partition.id.clone())));
         }
         match step {
-            ReadStep::Idle => false,
+            ReadStep::Idle => Turn::Idle,
             ReadStep::End => {
                 partition.reader = None;
                 partition.is_over = true;
                 self.outbox.send(SourceEvent::Ended(partition.id.clone()));
-                true
+                Turn::Some
             }
             ReadStep::Rows(rows) => self.ship(index, rows),
         }
     }
 
     /// Hands rows on to the coordinator.
-    fn ship(&mut self, index: usize, read: SourceBatch) -> bool {
+    fn ship(&mut self, index: usize, read: SourceBatch) -> Turn {
+        let turn = match read.batch.num_rows() + read.dead.len() {
+            FULL_READ_ROWS.. => Turn::Full,
+            _ => Turn::Some,
+        };
         let partition = &mut self.partitions[index];
         let end = partition.reader.as_ref().and_then(|reader| reader.end());
         match self.shape.shape(&partition.id, read, end) {
@@ -333,7 +403,7 @@ impl<R: Fn()> ReadLoop<R> {
                 self.outbox.fail(Some(partition.id.clone()), error.into(), true);
             }
         }
-        true
+        turn
     }
 }
 

@@ -1,0 +1,96 @@
+//! How many source rows an epoch takes. Whoever commits waits for the epochs before its own, so that an epoch should
+//! not take the workers long, however many views they keep current and however fast a source is. How long that is
+//! nobody can know beforehand: it is learned from the epochs that have closed.
+
+use std::time::{Duration, Instant};
+
+/// How long the workers should be busy with the rows of one epoch.
+const AIM: Duration = Duration::from_millis(100);
+/// How many rows an epoch takes before anything is learned, at least, and at most. With fewer an epoch would hardly be
+/// shorter: each costs something for each view.
+const FIRST_ROWS: usize = 64 * 1024;
+const MIN_ROWS: usize = 32 * 1024;
+const MAX_ROWS: usize = 512 * 1024;
+
+/// How many source rows the next epoch takes.
+#[derive(Debug)]
+pub(super) struct EpochPace {
+    rows: usize,
+    /// When the last epoch was closed.
+    closed_at: Instant,
+}
+
+impl EpochPace {
+    /// Nothing is known yet.
+    pub(super) fn new() -> EpochPace {
+        EpochPace {
+            rows: FIRST_ROWS,
+            closed_at: Instant::now(),
+        }
+    }
+
+    /// So many rows; a source gives whole batches, and may go over it by the rest of its last one.
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Learns from epochs that were closed at `now`, of which the first was cut at `cut_at`. They had `rows` in all;
+    /// `is_full` says that there were more to take.
+    pub(super) fn learn(&mut self, rows: usize, is_full: bool, cut_at: Instant, now: Instant) {
+        // An epoch waits for the one before it, which is no work of its own.
+        let busy = now.duration_since(cut_at.max(self.closed_at));
+        self.closed_at = now;
+        if is_full {
+            let fitting = rows as f64 * AIM.as_secs_f64() / busy.as_secs_f64().max(1e-6);
+            // What was once slow may have had another reason: it is tried again, a little more each time.
+            self.rows = (fitting as usize).min(self.rows * 2).clamp(MIN_ROWS, MAX_ROWS);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Closes full epochs, each of which takes `row_time` a row; answers the rows of the next.
+    fn after(pace: &mut EpochPace, epochs: usize, row_time: Duration) -> usize {
+        for _ in 0..epochs {
+            let (rows, cut_at) = (pace.rows(), pace.closed_at);
+            pace.learn(rows, true, cut_at, cut_at + row_time * rows as u32);
+        }
+        pace.rows()
+    }
+
+    #[test]
+    fn an_epoch_takes_what_the_workers_get_through_in_time() {
+        let mut pace = EpochPace::new();
+        assert_eq!(after(&mut pace, 10, Duration::from_nanos(1)), MAX_ROWS);
+        assert_eq!(after(&mut pace, 10, Duration::from_micros(1)), 100_000);
+        assert_eq!(after(&mut pace, 10, Duration::from_millis(1)), MIN_ROWS);
+        assert_eq!(
+            after(&mut pace, 1, Duration::from_nanos(500)),
+            MIN_ROWS * 2,
+            "not at once"
+        );
+        assert_eq!(after(&mut pace, 20, Duration::from_micros(1)), 100_000);
+    }
+
+    #[test]
+    fn an_epoch_with_fewer_rows_than_it_might_have_says_nothing() {
+        let mut pace = EpochPace::new();
+        for busy in [Duration::from_micros(1), AIM * 10] {
+            let cut_at = pace.closed_at;
+            pace.learn(1, false, cut_at, cut_at + busy);
+            assert_eq!(pace.rows(), FIRST_ROWS);
+        }
+    }
+
+    #[test]
+    fn what_an_epoch_waits_for_is_no_work_of_its_own() {
+        let mut pace = EpochPace::new();
+        let begun = pace.closed_at;
+        pace.learn(FIRST_ROWS, true, begun, begun + AIM);
+        pace.learn(FIRST_ROWS, true, begun, begun + AIM * 2);
+        assert_eq!(pace.rows(), FIRST_ROWS);
+    }
+}
