@@ -53,8 +53,10 @@ pub(super) fn run(folder: &Path, shape: Shape, query: &str, workers: usize) -> R
     let ran = engine::run(&plan, &inputs, workers)?;
     let peak_mb = peak_memory_mb()?;
     let schema = engine::schema(&plan);
-    let answer = answer(&schema, ran.rows.into_iter().map(Delta::insert))?;
+    let answer = answer(&schema, ran.rows.iter().cloned().map(Delta::insert))?;
     let mut by_hand = None;
+    // The view's rows are kept until then: a loop that got their memory would not have it zeroed by the kernel first, as
+    // the view had.
     if workers == 1
         && let Some(run) = loops::of(query)
     {

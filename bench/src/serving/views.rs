@@ -13,6 +13,8 @@ use super::{Plan, ms, percentile};
 use crate::{Result, print};
 
 const VIEWS: usize = 200;
+/// How long the source runs before they are made. Each of them reads what it has brought by then again.
+const HISTORY: Duration = Duration::from_millis(200);
 const SOURCE: &str = "CREATE SOURCE bid (WATERMARK FOR date_time AS date_time - INTERVAL '1 second')
     WITH (connector = 'nexmark', table = 'bid')";
 const WATCHED: &str = "CREATE MATERIALIZED VIEW watched AS SELECT count(*) AS n FROM bid";
@@ -28,7 +30,7 @@ pub(super) async fn measure(plan: &Plan) -> Result<()> {
     ] {
         client.batch_execute(statement).await?;
     }
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    tokio::time::sleep(HISTORY).await;
     let before_mb = server.memory_mb()?;
     let stop = Arc::new(AtomicBool::new(false));
     let inserts = inserts(server.connect().await?, Arc::clone(&stop));
