@@ -133,6 +133,9 @@ impl Generator {
             .filter(|c| c.kind != Kind::Jsonb)
             .map(|c| c.name.clone())
             .collect();
+        if names.is_empty() {
+            return self.projected(name, from);
+        }
         let order = self.order(&names);
         let partition = self.dice.pick(&names);
         let numbers: Vec<Column> = from
