@@ -4,21 +4,21 @@
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
-use arrow::datatypes::Schema;
+use arrow::datatypes::{DataType, Schema};
 use datafusion::common::metadata::FieldMetadata;
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::logical_expr::expr::Placeholder;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
-use datafusion::logical_expr::{Expr, Operator};
+use datafusion::logical_expr::{Expr, ExprSchemable, Operator};
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
-use highwater_types::SqlType;
 use highwater_types::text::{TextSettings, parse_column};
+use highwater_types::{QUOTIENT, SqlType, UNCONSTRAINED_NUMERIC};
 use sqlparser::tokenizer::Span;
 
 use super::types::{Category, casts_explicitly, casts_implicitly, casts_in_assignment, category, is_oid_like};
 use super::{Binder, library};
 use crate::error::{PlanError, Result};
-use crate::functions::{integer_as_numeric, scalar_at};
+use crate::functions::{self, integer_as_numeric, scalar_at, stored_quotient};
 
 /// A bound expression and its PostgreSQL type.
 #[derive(Debug, Clone)]
@@ -305,6 +305,27 @@ impl Binder<'_> {
             false => Ok(typed),
         }
     }
+}
+
+/// Quotients have more digits behind the point than other numerics have without a declared scale: where one of these
+/// values is a quotient, the other numerics get as many.
+pub(crate) fn with_equal_fractions(exprs: Vec<Expr>, schema: &DFSchema) -> Result<Vec<Expr>> {
+    let types = exprs.iter().map(|expr| Ok(expr.get_type(schema)?));
+    let types: Vec<DataType> = types.collect::<Result<_>>()?;
+    if !types.contains(&QUOTIENT) {
+        return Ok(exprs);
+    }
+    let values = exprs.into_iter().zip(types);
+    let widened = values.map(|(expr, data_type)| match data_type == UNCONSTRAINED_NUMERIC {
+        true => with_fraction(expr),
+        false => Ok(expr),
+    });
+    widened.collect()
+}
+
+/// An unconstrained numeric with the digits of a quotient.
+pub(crate) fn with_fraction(expr: Expr) -> Result<Expr> {
+    functions::cast(expr, &SqlType::Numeric(None), &stored_quotient(), false)
 }
 
 /// Whether a cast between two types changes no value.

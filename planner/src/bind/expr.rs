@@ -11,6 +11,7 @@ use datafusion::logical_expr::{Expr, ExprSchemable};
 use highwater_types::SqlType;
 use sqlparser::ast::{self, Spanned};
 
+use super::coerce::with_equal_fractions;
 use super::scope::{Found, Scope, ScopeTable, fold, fold_name};
 use super::set::SetCall;
 use super::subquery::Pending;
@@ -359,7 +360,8 @@ impl Binder<'_> {
         if let Some(otherwise) = otherwise {
             results.insert(0, self.bind_expr(otherwise, cx)?);
         }
-        let (mut results, common) = self.unify(results, "CASE")?;
+        let (results, common) = self.unify(results, "CASE")?;
+        let mut results = with_equal_fractions(results, &cx.schema)?;
         let otherwise = otherwise.map(|_| Box::new(results.remove(0)));
         let branches = conditions
             .into_iter()

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use datafusion::common::{Column, JoinType};
 use datafusion::logical_expr::logical_plan::Union;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Operator, binary_expr, cast};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Operator, binary_expr};
 use highwater_types::{QUOTIENT, SqlType, UNCONSTRAINED_NUMERIC};
 use sqlparser::ast::{SetExpr, SetOperator, SetQuantifier, Spanned};
 use sqlparser::tokenizer::Span;
 
-use super::coerce::common_type;
+use super::coerce::{common_type, with_fraction};
 use super::join::join_plans;
 use super::{Binder, BoundColumn, Casting, Rows, Typed};
 use crate::error::{PlanError, Result};
@@ -164,16 +164,15 @@ impl Binder<'_> {
 fn with_fractions_of(other: &LogicalPlan, plan: LogicalPlan) -> Result<LogicalPlan> {
     let pairs = plan.schema().iter().zip(other.schema().fields());
     let mut is_shorter = false;
-    let exprs: Vec<Expr> = pairs
-        .map(|((qualifier, field), other)| {
-            let column = Expr::Column(Column::new(qualifier.cloned(), field.name()));
-            if *field.data_type() != UNCONSTRAINED_NUMERIC || *other.data_type() != QUOTIENT {
-                return column;
-            }
-            is_shorter = true;
-            cast(column, QUOTIENT).alias_qualified(qualifier.cloned(), field.name())
-        })
-        .collect();
+    let exprs = pairs.map(|((qualifier, field), other)| {
+        let column = Expr::Column(Column::new(qualifier.cloned(), field.name()));
+        if *field.data_type() != UNCONSTRAINED_NUMERIC || *other.data_type() != QUOTIENT {
+            return Ok(column);
+        }
+        is_shorter = true;
+        Ok(with_fraction(column)?.alias_qualified(qualifier.cloned(), field.name()))
+    });
+    let exprs: Vec<Expr> = exprs.collect::<Result<_>>()?;
     if !is_shorter {
         return Ok(plan);
     }

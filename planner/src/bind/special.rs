@@ -3,7 +3,7 @@
 
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::expr::Case;
-use datafusion::logical_expr::{Expr, lit};
+use datafusion::logical_expr::{Expr, ExprSchemable, lit};
 use highwater_types::SqlType;
 use sqlparser::ast::{self, CeilFloorKind, DateTimeField, TrimWhereField};
 
@@ -200,7 +200,8 @@ impl Binder<'_> {
         let right = args.swap_remove(1);
         let left = self.settle_beside(args.swap_remove(0), &right)?;
         let equal = self.equals(left.clone(), right, cx)?;
-        let null = ScalarValue::try_from(&left.sql_type.to_arrow())?;
+        // Of the value's own type: a quotient's is not that of other numerics.
+        let null = ScalarValue::try_from(&left.expr.get_type(&cx.schema)?)?;
         let case = Case::new(
             None,
             vec![(Box::new(equal), Box::new(Expr::Literal(null, None)))],
