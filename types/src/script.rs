@@ -4,11 +4,12 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Decimal256Array, Int64Array, RecordBatch, StringArray};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
+use crate::text::numeric::Numeric;
 use crate::{Delta, DeltaError};
 
 /// Reads the text form of a delta.
@@ -88,7 +89,38 @@ fn typed(values: &StringArray, data_type: &DataType) -> Result<ArrayRef, DeltaEr
         let numbers = cast_with_options(values, &DataType::Int64, &options)?;
         return Ok(cast_with_options(&numbers, data_type, &options)?);
     }
-    Ok(cast_with_options(values, data_type, &options)?)
+    // What is no finite number is unknown to Arrow's cast.
+    let specials: Vec<Option<Numeric>> = match data_type {
+        DataType::Decimal128(_, _) | DataType::Decimal256(_, _) => values.iter().map(|v| special(v?)).collect(),
+        _ => vec![None; values.len()],
+    };
+    let rows = values.iter().zip(&specials);
+    let known: StringArray = rows.map(|(v, special)| v.filter(|_| special.is_none())).collect();
+    let array = cast_with_options(&known, data_type, &options)?;
+    Ok(match data_type {
+        DataType::Decimal128(_, _) => {
+            let finite = array.as_primitive::<Decimal128Type>();
+            let rows = finite.iter().zip(specials);
+            let all: Decimal128Array = rows.map(|(v, s)| s.map_or(v, Numeric::to_128)).collect();
+            Arc::new(all.with_data_type(data_type.clone()))
+        }
+        DataType::Decimal256(_, _) => {
+            let finite = array.as_primitive::<Decimal256Type>();
+            let rows = finite.iter().zip(specials);
+            let all: Decimal256Array = rows.map(|(v, s)| s.map_or(v, |s| Some(s.to_256()))).collect();
+            Arc::new(all.with_data_type(data_type.clone()))
+        }
+        _ => array,
+    })
+}
+
+fn special(word: &str) -> Option<Numeric> {
+    match word {
+        "NaN" => Some(Numeric::NaN),
+        "Infinity" => Some(Numeric::Infinity),
+        "-Infinity" => Some(Numeric::NegInfinity),
+        _ => None,
+    }
 }
 
 /// Splits at a separator outside quotes, and drops empty parts.

@@ -1,7 +1,8 @@
 //! sum(x) and avg(x) of integers and numerics, exact: a sum that leaves the accumulator's range on the way counts how
 //! often it went round, and comes back when retractions bring it back. Only the answer can be out of range, and that
-//! is a fault of its group with SQLSTATE 22003. NaN and the infinities are counted apart ([`Specials`]). An average is rounded half away from zero where
-//! PostgreSQL rounds it. Twenty-four bytes a group; forty for numerics of more than 38 digits.
+//! is a fault of its group with SQLSTATE 22003. NaN and the infinities are counted apart ([`Specials`]). An average is
+//! rounded half away from zero where PostgreSQL rounds it. Twenty-four bytes a group; forty for numerics of more than 38
+//! digits.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -40,7 +41,7 @@ pub(super) struct SumAccumulator {
     sums: Sums,
     /// By group: how often the sum went round its range, upwards. Nearly always empty.
     rounds: HashMap<u32, i64>,
-    /// By group. Nearly always empty.
+    /// By group: the values that are not finite. Nearly always empty.
     specials: HashMap<u32, Specials>,
 }
 
