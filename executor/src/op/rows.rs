@@ -27,7 +27,7 @@ use highwater_types::Delta;
 use self::deferred::Deferred;
 use self::release::Releaser;
 use super::batches::{BatchStore, Moved, Place};
-use super::keys::{ABSENT, KeyCodec, KeyTable, Keys};
+use super::keys::{ABSENT, FewKeys, KeyCodec, KeyTable, Keys};
 use crate::ExecError;
 
 /// Rows with weights.
@@ -140,6 +140,15 @@ impl RowStore {
             ABSENT => ABSENT,
             key => self.heads[key as usize],
         }
+    }
+
+    /// The rows of some batch whose key may be here, where reading them through costs less than a search for each:
+    /// where they are more than the keys here, which are few.
+    pub(super) fn rows_to_search(&self, keys: &Keys) -> Option<Vec<u32>> {
+        if keys.len() <= self.keys.id_bound() {
+            return None;
+        }
+        FewKeys::of_table(&self.keys).map(|few| few.rows_in(keys))
     }
 
     /// The next entry with the same key, or [`ABSENT`].

@@ -11,9 +11,10 @@
 //! the key never have a partner and are not kept, unless NULLs are equal.
 //!
 //! # Cost and bound
-//! At most one probe a changed row, and one gathered row a pair. An inner join without retractions does nothing else, and makes
-//! the entries of a side only when the other one searches it; a retraction finds its row by the row's hash. State is both inputs, less what watermarks release. An epoch that makes
-//! more than [`YIELD_PAIRS`] pairs hands the worker back in between; meanwhile its other changes wait, unread.
+//! At most one probe a changed row, and one gathered row a pair. An inner join without retractions does nothing else,
+//! and makes the entries of a side only when the other one searches it; a retraction finds its row by the row's hash.
+//! State is both inputs, less what watermarks release. An epoch that makes more than [`YIELD_PAIRS`]
+//! pairs hands the worker back in between; meanwhile its other changes wait, unread.
 //!
 //! # Faults
 //! A pair on which the condition fails is a fault with the pair's weight, and counts as no partner.

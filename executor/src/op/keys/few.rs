@@ -72,3 +72,35 @@ impl FewKeys {
         self.bits[(hash >> 26) as usize] & (1 << ((hash >> 20) & 63)) != 0 && self.hashes.binary_search(&hash).is_ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Int64Array};
+    use arrow::datatypes::DataType;
+
+    use super::super::KeyCodec;
+    use super::*;
+
+    #[test]
+    fn a_row_with_one_of_the_keys_is_found_however_many_they_are() {
+        let codec = KeyCodec::try_new(vec![DataType::Int64]).expect("integers have keys");
+        let keys = |values: Vec<Option<i64>>| {
+            let column: ArrayRef = Arc::new(Int64Array::from(values.clone()));
+            codec.encode(&[column], values.len()).expect("of the codec's type")
+        };
+        let others: Vec<Option<i64>> = (0..1000).map(|v| (v % 7 != 0).then_some(v)).collect();
+        for count in [0, 1, COMPARED, COMPARED + 1, FEW] {
+            let wanted: Vec<Option<i64>> = others.iter().rev().step_by(11).take(count).copied().collect();
+            let expected: Vec<u32> = (0..1000)
+                .filter(|row| wanted.contains(&others[*row as usize]))
+                .collect();
+            let found = FewKeys::of(&keys(wanted))
+                .expect("they are few")
+                .rows_in(&keys(others.clone()));
+            assert_eq!(found, expected, "{count} keys");
+        }
+        assert!(FewKeys::of(&keys(others)).is_none());
+    }
+}

@@ -33,6 +33,11 @@ impl Deferred {
     fn is_settled(&self, row: u32) -> bool {
         self.is_settled.get(row as usize).is_some_and(|settled| *settled)
     }
+
+    /// Whether no row is left to be given an entry.
+    fn is_over(&self) -> bool {
+        !self.is_settled.is_empty() && self.is_settled.iter().all(|settled| *settled)
+    }
 }
 
 impl RowStore {
@@ -83,16 +88,11 @@ impl RowStore {
             if !found.is_empty() {
                 self.index(&mut batch, |row| found.binary_search(&row).is_ok())?;
             }
-            if !batch.is_settled.iter().all(|settled| *settled) || batch.is_settled.is_empty() {
+            if !batch.is_over() {
                 self.deferred.push(batch);
             }
         }
         Ok(())
-    }
-
-    /// The rows whose key may be one of the store's, where reading them through is cheaper than a search for each.
-    pub(in crate::op) fn rows_to_search(&self, keys: &Keys) -> Option<Vec<u32>> {
-        FewKeys::of_table(&self.keys).map(|few| few.rows_in(keys))
     }
 
     /// Gives entries to all batches put aside.
