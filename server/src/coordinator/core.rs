@@ -243,7 +243,8 @@ impl Core {
             && front.epoch <= epoch
             && let Some(closed) = self.in_flight.pop_front()
         {
-            taken.add(&closed.taken);
+            taken.rows += closed.taken.rows;
+            taken.is_full |= closed.taken.is_full;
             cut_at = cut_at.or(Some(closed.cut_at));
             self.closed_count += 1;
             self.closed.send_replace(closed.epoch);

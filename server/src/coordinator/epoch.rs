@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 
 use super::core::{Core, View, wall_us};
 use super::late::late_rows;
+use super::pace::Shares;
 use super::progress::Progress;
 use super::table::{Accepted, TableState};
 use super::{MAX_IN_FLIGHT, ReadSet, Writes};
@@ -62,17 +63,6 @@ pub(super) struct Taken {
     pub(super) rows: usize,
     /// A source had more than its share.
     pub(super) is_full: bool,
-    /// There are rows, or a watermark has moved.
-    is_news: bool,
-}
-
-impl Taken {
-    /// With what another epoch has taken.
-    pub(super) fn add(&mut self, other: &Taken) {
-        self.rows += other.rows;
-        self.is_full |= other.is_full;
-        self.is_news |= other.is_news;
-    }
 }
 
 impl Core {
@@ -223,7 +213,8 @@ impl Core {
         let mut inputs = BTreeMap::new();
         let mut marks = Vec::new();
         let taken = self.take_source_rows(&mut inputs, &mut marks);
-        if taken.is_news || !self.progress.is_empty() {
+        let has_moved = marks.iter().any(|mark| mark.before != mark.after);
+        if taken.rows > 0 || has_moved || !self.progress.is_empty() {
             marks.extend(self.table_marks());
             let epoch = self.next_epoch();
             self.start_epoch(epoch, inputs, marks, taken, Vec::new());
@@ -257,33 +248,28 @@ impl Core {
         inputs: &mut BTreeMap<RelationId, Vec<Delta>>,
         marks: &mut Vec<SourceWatermark>,
     ) -> Taken {
-        let mut room = self.pace.rows();
-        let mut others = self.sources.values().filter(|feed| feed.has_rows()).count();
+        let busy = self.sources.values().filter(|feed| feed.has_rows()).count();
+        let mut shares = Shares::new(self.pace.rows(), busy);
         let mut taken = Taken::default();
         for (id, feed) in &mut self.sources {
             let mut deltas = Vec::new();
-            // What a source leaves of its share goes to those after it.
-            let mut share = (room / others.max(1)).max(1);
-            others = others.saturating_sub(usize::from(feed.has_rows()));
+            let share = shares.next(feed.has_rows());
             // Views made one after the other on a source at full speed would each have twice as much to catch up with.
             let yields = feed.is_at_full_speed() && catching_up(&mut self.views, *id).any(|view| view.must_catch_up());
-            if yields {
-                share = YIELDED_ROWS;
-            }
-            let before = share;
-            let mark = feed.take_rows(&mut share, &mut deltas, &mut self.progress);
-            match (yields, share) {
+            let share = if yields { YIELDED_ROWS } else { share };
+            let mut left = share;
+            let mark = feed.take_rows(&mut left, &mut deltas, &mut self.progress);
+            match (yields, left) {
                 (true, 0) => feed.rest(),
                 (false, 0) => taken.is_full = true,
                 (_, _) => {}
             }
-            room = room.saturating_sub(before - share);
+            shares.use_up(share - left);
             let rows: usize = deltas.iter().map(Delta::num_rows).sum();
             if rows > 0 {
                 catching_up(&mut self.views, *id).for_each(|view| view.waiting_rows += rows);
             }
             taken.rows += rows;
-            taken.is_news |= mark.before != mark.after || !deltas.is_empty();
             marks.push(mark);
             if !deltas.is_empty() {
                 inputs.entry(*id).or_default().extend(deltas);

@@ -48,6 +48,34 @@ impl EpochPace {
     }
 }
 
+/// How an epoch's rows are shared among the sources that have any: equally, and what one leaves of its share goes to
+/// those after it.
+#[derive(Debug)]
+pub(super) struct Shares {
+    rows: usize,
+    /// Sources with rows that have not had their turn.
+    waiting: usize,
+}
+
+impl Shares {
+    /// So many rows for so many sources.
+    pub(super) fn new(rows: usize, waiting: usize) -> Shares {
+        Shares { rows, waiting }
+    }
+
+    /// The share of the next source: at least a row, so that none is passed over.
+    pub(super) fn next(&mut self, has_rows: bool) -> usize {
+        let share = (self.rows / self.waiting.max(1)).max(1);
+        self.waiting = self.waiting.saturating_sub(usize::from(has_rows));
+        share
+    }
+
+    /// The source has taken so many.
+    pub(super) fn use_up(&mut self, rows: usize) {
+        self.rows = self.rows.saturating_sub(rows);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,5 +120,27 @@ mod tests {
         pace.learn(FIRST_ROWS, true, begun, begun + AIM);
         pace.learn(FIRST_ROWS, true, begun, begun + AIM * 2);
         assert_eq!(pace.rows(), FIRST_ROWS);
+    }
+
+    #[test]
+    fn no_source_takes_what_another_waits_for() {
+        let mut shares = Shares::new(100, 2);
+        let first = shares.next(true);
+        shares.use_up(first);
+        assert_eq!((first, shares.next(false), shares.next(true)), (50, 50, 50));
+    }
+
+    #[test]
+    fn what_a_source_leaves_goes_to_the_next_and_each_has_something() {
+        let mut shares = Shares::new(100, 2);
+        shares.next(true);
+        shares.use_up(10);
+        assert_eq!(shares.next(true), 90);
+        let mut shares = Shares::new(1, 3);
+        for _ in 0..3 {
+            let share = shares.next(true);
+            shares.use_up(share);
+            assert_eq!(share, 1);
+        }
     }
 }

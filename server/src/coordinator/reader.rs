@@ -242,7 +242,6 @@ impl Retry {
 
 impl<R: Fn()> ReadLoop<R> {
     fn run(mut self) {
-        let last_idle = Arc::clone(&self.last_idle);
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.read_all())) {
             let text = panic.downcast_ref::<String>().map(String::as_str);
             let text = text
@@ -252,7 +251,7 @@ impl<R: Fn()> ReadLoop<R> {
             self.outbox
                 .fail(None, SqlError::new(SqlState::INTERNAL_ERROR, message), true);
         }
-        last_idle.note_for_good();
+        self.last_idle.note_for_good();
     }
 
     /// Reads until there is nothing more to come, or the source is stopped.
