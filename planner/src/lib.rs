@@ -14,6 +14,7 @@ mod now;
 mod place;
 mod position;
 mod query;
+mod rules;
 mod session_state;
 pub mod stream;
 #[cfg(test)]

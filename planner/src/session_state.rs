@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex};
 
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
-use datafusion::optimizer::Optimizer;
+use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 
+use crate::rules::{ForgetEquivalences, PushDownFilter};
 use crate::{functions, now};
 
 /// States are kept by time zone, up to this many zones.
@@ -46,10 +47,16 @@ fn build(time_zone: &str) -> SessionState {
     let mut rules = Optimizer::new().rules;
     // It computes `sum(x)` as a sum of sums, which has another type here than `sum(x)`.
     rules.retain(|rule| rule.name() != "single_distinct_aggregation_to_group_by");
+    let push_down_filter: Arc<dyn OptimizerRule + Send + Sync> = Arc::new(PushDownFilter::default());
+    let same_name = rules.iter_mut().filter(|rule| rule.name() == push_down_filter.name());
+    same_name.for_each(|rule| *rule = Arc::clone(&push_down_filter));
     let mut physical_rules = PhysicalOptimizer::new().rules;
     // It finds columns by name: in a join of columns with one name, a filter of one becomes a filter of the other. The
     // logical plan's filters have been pushed down before.
     physical_rules.retain(|rule| !rule.name().starts_with("FilterPushdown"));
+    // It takes a constant for one distinct value also where there is no row.
+    physical_rules.retain(|rule| rule.name() != "aggregate_statistics");
+    physical_rules.insert(0, Arc::new(ForgetEquivalences));
     let mut builder = SessionStateBuilder::new_with_default_features()
         .with_config(config)
         .with_optimizer_rules(rules)

@@ -197,6 +197,8 @@ trait Float: Copy + PartialEq {
     fn subtract(self, other: Self) -> Self;
     fn multiply(self, other: Self) -> Self;
     fn divide(self, other: Self) -> Self;
+    /// NaN without a sign: to Arrow, the one with a sign is less than all numbers.
+    fn one_nan(self) -> Self;
 }
 
 macro_rules! float {
@@ -205,10 +207,11 @@ macro_rules! float {
             fn is_infinite(self) -> bool { <$native>::is_infinite(self) }
             fn is_zero(self) -> bool { self == 0.0 }
             fn is_nan(self) -> bool { <$native>::is_nan(self) }
-            fn add(self, other: Self) -> Self { self + other }
-            fn subtract(self, other: Self) -> Self { self - other }
-            fn multiply(self, other: Self) -> Self { self * other }
-            fn divide(self, other: Self) -> Self { self / other }
+            fn add(self, other: Self) -> Self { (self + other).one_nan() }
+            fn subtract(self, other: Self) -> Self { (self - other).one_nan() }
+            fn multiply(self, other: Self) -> Self { (self * other).one_nan() }
+            fn divide(self, other: Self) -> Self { (self / other).one_nan() }
+            fn one_nan(self) -> Self { if self.is_nan() { <$native>::NAN } else { self } }
         }
     )*};
 }

@@ -7,10 +7,12 @@
 //! - `sum` and `avg` of floats are [`highwater_types::ExactFloatSum`]: the true sum, rounded once; NaN makes NaN, and so
 //!   do infinities of both signs; a finite sum too large for the type is an error (22003).
 //! - NaN in a numeric sum makes NaN, infinities as for floats.
+//! - `min` and `max` take NaN for greater than all numbers.
 //! - No value at all: NULL.
 
 mod adapter;
 mod collect;
+mod extreme;
 mod sum;
 mod sum_state;
 mod variance;
@@ -31,6 +33,6 @@ pub(super) fn all() -> Vec<Arc<AggregateUDF>> {
     ];
     all.extend(collect::all());
     all.extend(variance::all());
-
+    all.extend(extreme::all());
     all
 }
