@@ -321,6 +321,15 @@ fn through_steps(mut spread: Spread, steps: &[Step], input: &DFSchemaRef) -> Spr
             // Filters move nothing, and a row's copies stay where the row is.
             Step::Filter(_) => {}
             Step::Window(_) => names.extend([WINDOW_START.to_string(), WINDOW_END.to_string()]),
+            Step::Unnest(lists, output) => {
+                spread = match spread {
+                    Spread::ByColumns(columns) if !columns.iter().any(|c| lists.contains(c)) => {
+                        Spread::ByColumns(columns)
+                    }
+                    _ => Spread::Any,
+                };
+                names = output.fields().iter().map(|f| f.name().clone()).collect();
+            }
             Step::Project(expressions, output) => {
                 spread = match spread {
                     Spread::ByColumns(columns) => {

@@ -52,7 +52,7 @@ pub struct WindowCall<'a> {
     /// The time column.
     pub time: &'a Expr,
     /// The intervals, in this order whatever was written: TUMBLE size, offset; HOP slide, size, offset;
-    /// CUMULATE step, size; SESSION gap. Offsets may be missing.
+    /// CUMULATE step, size, offset; SESSION gap. Offsets may be missing.
     pub intervals: Vec<&'a Expr>,
 }
 
@@ -88,7 +88,7 @@ impl WindowFunction {
         match self {
             WindowFunction::Tumble => &["data", "timecol", "size", "offset"],
             WindowFunction::Hop => &["data", "timecol", "slide", "size", "offset"],
-            WindowFunction::Cumulate => &["data", "timecol", "step", "size"],
+            WindowFunction::Cumulate => &["data", "timecol", "step", "size", "offset"],
             WindowFunction::Session => &["data", "timecol", "gap"],
         }
     }
@@ -105,7 +105,7 @@ impl WindowFunction {
         match self {
             WindowFunction::Tumble => "Call it as TUMBLE(table, time column, size [, offset]).",
             WindowFunction::Hop => "Call it as HOP(table, time column, slide, size [, offset]).",
-            WindowFunction::Cumulate => "Call it as CUMULATE(table, time column, step, size).",
+            WindowFunction::Cumulate => "Call it as CUMULATE(table, time column, step, size [, offset]).",
             WindowFunction::Session => "Call it as SESSION(table [PARTITION BY columns], time column, gap).",
         }
     }

@@ -1,4 +1,4 @@
-//! The plan nodes that DataFusion does not have: [`WindowNode`] (TUMBLE and HOP in FROM) and [`ProcTimeNode`]
+//! The plan nodes that DataFusion does not have: [`WindowNode`] (TUMBLE, HOP and CUMULATE in FROM) and [`ProcTimeNode`]
 //! (the right side of `FOR SYSTEM_TIME AS OF PROCTIME()`).
 
 use std::collections::HashSet;
@@ -109,6 +109,7 @@ impl UserDefinedLogicalNodeCore for WindowNode {
         match kind {
             WindowKind::Tumble => write!(f, "Window: tumble({}, size={size_us}us", self.time)?,
             WindowKind::Hop => write!(f, "Window: hop({}, slide={slide_us}us, size={size_us}us", self.time)?,
+            WindowKind::Cumulate => write!(f, "Window: cumulate({}, step={slide_us}us, size={size_us}us", self.time)?,
         }
         if *offset_us != 0 {
             write!(f, ", offset={offset_us}us")?;

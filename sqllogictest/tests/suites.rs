@@ -18,11 +18,12 @@ use sqllogictest::harness::{Arguments, Failed, Trial, run};
 use tokio_postgres::Config;
 
 /// The suites that PostgreSQL answers too.
-const SHARED_WITH_POSTGRES: [&str; 8] = [
+const SHARED_WITH_POSTGRES: [&str; 9] = [
     "aggregate",
     "join",
     "pg_compat",
     "select",
+    "set",
     "subquery",
     "top_n",
     "types",

@@ -26,6 +26,7 @@ pub(crate) enum Place {
     JoinOn,
     GroupBy,
     Having,
+    Qualify,
     OrderBy,
     Limit,
     Values,
@@ -47,6 +48,7 @@ impl Place {
             Place::JoinOn => "JOIN conditions",
             Place::GroupBy => "GROUP BY",
             Place::Having => "HAVING",
+            Place::Qualify => "QUALIFY",
             Place::OrderBy => "ORDER BY",
             Place::Limit => "LIMIT",
             Place::Values => "VALUES",
@@ -61,11 +63,11 @@ impl Place {
     }
 
     pub(crate) fn allows_aggregates(self) -> bool {
-        matches!(self, Place::Select | Place::Having | Place::OrderBy)
+        matches!(self, Place::Select | Place::Having | Place::Qualify | Place::OrderBy)
     }
 
     pub(crate) fn allows_windows(self) -> bool {
-        matches!(self, Place::Select | Place::OrderBy)
+        matches!(self, Place::Select | Place::Qualify | Place::OrderBy)
     }
 
     pub(crate) fn allows_sets(self) -> bool {

@@ -1,5 +1,7 @@
-//! SELECT, in PostgreSQL's order: FROM, WHERE, GROUP BY, HAVING, window functions, the SELECT list with its
-//! set-returning functions, DISTINCT, ORDER BY, LIMIT.
+//! SELECT, in PostgreSQL's order: FROM, WHERE, GROUP BY, HAVING, window functions, QUALIFY (which PostgreSQL does not
+//! have), the SELECT list with its set-returning functions, DISTINCT, ORDER BY, LIMIT.
+
+use std::ops::ControlFlow;
 
 use datafusion::common::Column;
 use datafusion::logical_expr::expr::Sort;
@@ -13,7 +15,7 @@ use super::decorrelate::filtered;
 use super::items::Item;
 use super::order::{output_named, position, sort_key, sorted};
 use super::query::{Bounds, limited};
-use super::scope::unique_names;
+use super::scope::{fold, unique_names};
 use super::set::unnest_sets;
 use super::subquery::Pending;
 use super::window::compute_windows;
@@ -38,6 +40,7 @@ enum Key {
 struct Parts {
     outputs: Vec<Output>,
     having: Option<Expr>,
+    qualify: Option<Expr>,
     order: Vec<(Key, ast::OrderByOptions)>,
     distinct_on: Vec<Key>,
     having_subqueries: Vec<Pending>,
@@ -55,6 +58,7 @@ impl Parts {
             Key::Output(_) => None,
         });
         outputs
+            .chain(&mut self.qualify)
             .chain(keys)
             .chain(self.sets.iter_mut().map(|s| &mut s.list))
             .collect()
@@ -85,6 +89,7 @@ impl Binder<'_> {
         let subqueries = std::mem::take(&mut parts.subqueries);
         plan = self.attach(plan, subqueries)?;
         plan = compute_windows(self, plan, &mut parts.exprs_mut())?;
+        plan = filtered(plan, parts.qualify.take())?;
         plan = unnest_sets(plan, std::mem::take(&mut parts.sets))?;
         self.output(plan, parts, select.distinct.as_ref(), bounds)
     }
@@ -134,6 +139,11 @@ impl Binder<'_> {
         let having_subqueries = std::mem::take(&mut cx.subqueries);
         cx.place = Place::Select;
         let outputs = self.bind_outputs(items, expected, cx)?;
+        cx.place = Place::Qualify;
+        let qualify = match &select.qualify {
+            Some(condition) => Some(self.bind_condition(&over_items(condition, items, cx.scope), "QUALIFY", cx)?),
+            None => None,
+        };
         cx.place = Place::OrderBy;
         let mut order = Vec::with_capacity(keys.len());
         for key in keys {
@@ -148,6 +158,7 @@ impl Binder<'_> {
         Ok(Parts {
             outputs,
             having,
+            qualify,
             order,
             distinct_on,
             having_subqueries,
@@ -375,6 +386,7 @@ impl Binder<'_> {
         let parts = Parts {
             outputs,
             having: None,
+            qualify: None,
             order: Vec::new(),
             distinct_on: Vec::new(),
             having_subqueries: Vec::new(),
@@ -383,6 +395,29 @@ impl Binder<'_> {
         };
         self.output(plan, parts, None, &Bounds::default())
     }
+}
+
+/// The condition of QUALIFY with what its names mean: a column of FROM, or else an entry of the SELECT list.
+fn over_items(condition: &ast::Expr, items: &[Item<'_>], scope: &super::Scope) -> ast::Expr {
+    let meaning = |ident: &ast::Ident| {
+        let wanted = fold(ident);
+        let is_column = !matches!(scope.find(&wanted), Ok(None));
+        items.iter().filter(|_| !is_column).find_map(|item| match item {
+            Item::Written { name, expr } if *name == wanted => Some((*expr).clone()),
+            Item::Written { .. } | Item::Column { .. } => None,
+        })
+    };
+    let mut condition = condition.clone();
+    let replaced: ControlFlow<()> = ast::visit_expressions_mut(&mut condition, |expr| {
+        if let ast::Expr::Identifier(ident) = expr
+            && let Some(meant) = meaning(ident)
+        {
+            *expr = ast::Expr::Nested(Box::new(meant));
+        }
+        ControlFlow::Continue(())
+    });
+    debug_assert!(replaced.is_continue(), "every expression is looked at");
+    condition
 }
 
 fn is_aggregation(grouping: &Grouping, parts: &Parts) -> Result<bool> {
@@ -401,6 +436,7 @@ fn is_aggregation(grouping: &Grouping, parts: &Parts) -> Result<bool> {
         .outputs
         .iter()
         .map(|o| &o.typed.expr)
+        .chain(&parts.qualify)
         .chain(hidden)
         .chain(lists)
         .chain(on)
@@ -421,7 +457,6 @@ fn refuse_clauses(select: &ast::Select) -> Result<()> {
         (!select.cluster_by.is_empty(), "CLUSTER BY", "Leave it out."),
         (!select.distribute_by.is_empty(), "DISTRIBUTE BY", "Leave it out."),
         (!select.sort_by.is_empty(), "SORT BY", "Use ORDER BY."),
-        (select.qualify.is_some(), "QUALIFY", "Filter in an outer query."),
         (select.exclude.is_some(), "EXCLUDE", "List the columns."),
         (select.value_table_mode.is_some(), "SELECT AS", "Use ROW."),
     ];

@@ -1,4 +1,4 @@
-//! TUMBLE and HOP in FROM become a [`WindowNode`]. CUMULATE and SESSION are refused by name.
+//! TUMBLE, HOP and CUMULATE in FROM become a [`WindowNode`]. SESSION is refused by name.
 
 use std::sync::Arc;
 
@@ -26,8 +26,9 @@ impl Binder<'_> {
         let kind = match call.function {
             WindowFunction::Tumble => WindowKind::Tumble,
             WindowFunction::Hop => WindowKind::Hop,
-            WindowFunction::Cumulate | WindowFunction::Session => {
-                return Err(PlanError::unsupported(call.function.name(), "Use TUMBLE or HOP.").at(call.time.span()));
+            WindowFunction::Cumulate => WindowKind::Cumulate,
+            WindowFunction::Session => {
+                return Err(PlanError::unsupported("SESSION", "Use TUMBLE or HOP.").at(call.time.span()));
             }
         };
         let source = match &call.input {
@@ -75,7 +76,9 @@ impl Binder<'_> {
         }
         let (size, slide, offset) = match (kind, lengths.as_slice()) {
             (WindowKind::Tumble, [size, offset @ ..]) => (*size, *size, offset.first().map_or(0, |o| o.0)),
-            (WindowKind::Hop, [slide, size, offset @ ..]) => (*size, *slide, offset.first().map_or(0, |o| o.0)),
+            (WindowKind::Hop | WindowKind::Cumulate, [slide, size, offset @ ..]) => {
+                (*size, *slide, offset.first().map_or(0, |o| o.0))
+            }
             _ => return Err(PlanError::internal("a window without a size")),
         };
         for (length, span) in [size, slide] {
@@ -88,9 +91,15 @@ impl Binder<'_> {
             }
         }
         if size.0 % slide.0 != 0 {
+            let (word, slide) = match kind {
+                WindowKind::Cumulate => ("CUMULATE", "step"),
+                WindowKind::Tumble | WindowKind::Hop => ("HOP", "slide"),
+            };
             return Err(PlanError::InvalidParameter {
-                message: "the size of a HOP window must be a multiple of its slide".to_string(),
-                hint: Some("HOP takes the slide first, then the size: HOP(table, time, slide, size).".to_string()),
+                message: format!("the size of a {word} window must be a multiple of its {slide}"),
+                hint: Some(format!(
+                    "{word} takes the {slide} first, then the size: {word}(table, time, {slide}, size)."
+                )),
             }
             .at(size.1));
         }

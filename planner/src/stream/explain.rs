@@ -191,6 +191,11 @@ fn steps_text(steps: &[Step], below: &[String]) -> String {
                 parts.push(window_text(assign, &columns));
                 columns.extend(["window_start".to_string(), "window_end".to_string()]);
             }
+            Step::Unnest(lists, schema) => {
+                let named: Vec<&str> = lists.iter().map(|list| columns[*list].as_str()).collect();
+                parts.push(format!("unnest {}", named.join(", ")));
+                columns = schema.fields().iter().map(|f| f.name().clone()).collect();
+            }
         }
     }
     parts.join(" | ")
@@ -208,6 +213,7 @@ fn window_text(assign: &WindowAssign, columns: &[String]) -> String {
     let mut text = match kind {
         WindowKind::Tumble => format!("tumble {time} by {}", duration(*size_us)),
         WindowKind::Hop => format!("hop {time} every {} by {}", duration(*slide_us), duration(*size_us)),
+        WindowKind::Cumulate => format!("cumulate {time} by {} to {}", duration(*slide_us), duration(*size_us)),
     };
     if *offset_us != 0 {
         text.push_str(&format!(" from {}", duration(*offset_us)));

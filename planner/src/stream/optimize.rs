@@ -23,13 +23,13 @@ use datafusion::optimizer::extract_equijoin_predicate::ExtractEquijoinPredicate;
 use datafusion::optimizer::optimize_projections::OptimizeProjections;
 use datafusion::optimizer::optimize_unions::OptimizeUnions;
 use datafusion::optimizer::propagate_empty_relation::PropagateEmptyRelation;
-use datafusion::optimizer::push_down_filter::PushDownFilter;
 use datafusion::optimizer::replace_distinct_aggregate::ReplaceDistinctWithAggregate;
 use datafusion::optimizer::simplify_expressions::SimplifyExpressions;
 use datafusion::optimizer::{Optimizer, OptimizerContext, OptimizerRule};
 
-use super::rewrite::ordered_aggregates;
+use super::rewrite::{grouping_sets, ordered_aggregates};
 use crate::error::Result;
+use crate::rules::PushDownFilter;
 use crate::window::ProcTimeNode;
 
 type Rule = Arc<dyn OptimizerRule + Send + Sync>;
@@ -42,6 +42,7 @@ pub(super) fn optimize(plan: LogicalPlan, state: &SessionState) -> Result<Logica
     let plan = state
         .analyzer()
         .execute_and_check(plan, state.config_options(), |_, _| {})?;
+    let plan = grouping_sets::rewrite(plan)?;
     let mut options = state.config_options().as_ref().clone();
     options.optimizer.skip_failed_rules = false;
     let context = OptimizerContext::new_with_config_options(Arc::new(options)).without_query_execution_start_time();
@@ -66,7 +67,7 @@ fn rules(as_of_arrival: bool) -> Vec<Rule> {
         Arc::new(EliminateLimit::new()),
         Arc::new(PropagateEmptyRelation::new()),
         Arc::new(EliminateOuterJoin::new()),
-        Arc::new(PushDownFilter::new()),
+        Arc::new(PushDownFilter::default()),
         Arc::new(EliminateGroupByConstant::new()),
         Arc::new(CommonSubexprEliminate::new()),
         Arc::new(OptimizeProjections::new()),

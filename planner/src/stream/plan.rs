@@ -127,6 +127,9 @@ pub enum Step {
     /// Appends `window_start` and `window_end`, of the time column's type, a copy of the row for each window it falls
     /// into. The step's input has no columns of these names.
     Window(WindowAssign),
+    /// Puts elements in the place of the lists in these columns, a copy of the row for each. Several lists run side by
+    /// side, and a shorter one goes on with NULL; a row without elements goes. The schema is the output's.
+    Unnest(Vec<usize>, DFSchemaRef),
 }
 
 /// Assigns rows to windows by a time column.
@@ -136,9 +139,10 @@ pub struct WindowAssign {
     pub kind: WindowKind,
     /// Position of the time column: `timestamp` or `timestamptz`, in microseconds.
     pub time_column: usize,
-    /// Length of a window, in microseconds.
+    /// Length of a window, in microseconds; of the longest one.
     pub size_us: i64,
-    /// From one window's start to the next, in microseconds; equals the size for TUMBLE.
+    /// From one window's start to the next, in microseconds; equals the size for TUMBLE. For CUMULATE, from one
+    /// window's end to the next.
     pub slide_us: i64,
     /// Where windows start, in microseconds since 1970.
     pub offset_us: i64,
@@ -151,6 +155,9 @@ pub enum WindowKind {
     Tumble,
     /// Overlapping windows. A row with a NULL time is in none.
     Hop,
+    /// Windows that start where those of the whole size do, and end a slide apart up to that. A row with a NULL time
+    /// is in none.
+    Cumulate,
 }
 
 /// GROUP BY.

@@ -35,6 +35,22 @@ impl Generator {
             });
             group.push(expr);
         }
+        if self.dice.chance(20) {
+            self.mark("GROUPING SETS");
+            items.push((format!("grouping({})", group.join(", ")), format!("c{}", items.len())));
+            columns.push(Column {
+                name: format!("c{}", columns.len()),
+                kind: Kind::Int4,
+            });
+            let all = group.join(", ");
+            let sets = [
+                format!("ROLLUP ({all})"),
+                format!("CUBE ({all})"),
+                format!("GROUPING SETS (({all}), ({}))", group[0]),
+                format!("GROUPING SETS ((), ({all}), ({all}))"),
+            ];
+            group = vec![self.dice.pick(&sets)];
+        }
         self.aggregates(&from.scope, &mut items, &mut columns);
         let mut having = Vec::new();
         if self.dice.chance(25) {

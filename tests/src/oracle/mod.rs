@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `dice.rs`, `kind.rs`, `expr.rs` | choices, values and expressions of each type |
 //! | `relation.rs`, `changes.rs` | tables, and what happens to their rows |
-//! | `query.rs`, `views.rs`, `groups.rs`, `ranks.rs`, `subqueries.rs`, `joins.rs`, `windows.rs`, `closed.rs` | queries |
+//! | `query.rs`, `views.rs`, `groups.rs`, `ranks.rs`, `subqueries.rs`, `joins.rs`, `sets.rs`, `windows.rs`, `closed.rs` | queries |
 //! | `generator.rs`, `case.rs` | a case: tables, views and epochs in order |
 //! | `server.rs`, `rows.rs`, `run.rs` | running a case, and comparing |
 //! | `shrink.rs`, `coverage.rs` | a smaller failing case; what was tested |
@@ -31,6 +31,7 @@ pub mod relation;
 pub mod rows;
 pub mod run;
 pub mod server;
+pub mod sets;
 pub mod shrink;
 pub mod subqueries;
 pub mod views;

@@ -54,6 +54,10 @@ impl Generator {
             .filter(|c| c.kind != Kind::Jsonb)
             .map(|c| c.name.clone())
             .collect();
+        // A view may have nothing but columns that have no order.
+        if names.is_empty() {
+            return self.plain(name);
+        }
         let partition = self.dice.pick(&names);
         self.rank_over(name, from, &[partition], &names)
     }

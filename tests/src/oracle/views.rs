@@ -130,13 +130,14 @@ impl Generator {
         }
     }
 
-    /// Rows of one relation, or of a join.
+    /// Rows of one relation, or of a join, sometimes with a set beside each.
     pub(super) fn rows(&mut self) -> From {
-        if self.dice.chance(20) {
+        let from = if self.dice.chance(20) {
             self.joined()
         } else {
             self.source("a")
-        }
+        };
+        if self.dice.chance(12) { self.with_set(from) } else { from }
     }
 
     /// Items of random types. At least one.
@@ -189,8 +190,11 @@ impl Generator {
         finish(name, vec![select], String::new(), columns, from.large)
     }
 
-    fn plain(&mut self, name: String) -> Made {
-        let from = self.source("a");
+    pub(super) fn plain(&mut self, name: String) -> Made {
+        let mut from = self.source("a");
+        if self.dice.chance(15) {
+            from = self.with_set(from);
+        }
         self.projected(name, from)
     }
 

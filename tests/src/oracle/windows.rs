@@ -1,4 +1,4 @@
-//! Random windows: TUMBLE and HOP in both spellings, over streams with a watermark and tables without; aggregated,
+//! Random windows: TUMBLE, HOP and CUMULATE in both spellings, over streams with a watermark and tables without; aggregated,
 //! ranked, joined, or as they are; current at any time, or once when the window closes.
 
 use super::case::Reference;
@@ -13,7 +13,7 @@ struct Windowed {
     from: From,
     /// The table whose watermark closes the windows, and by how many seconds it trails.
     source: Option<(String, i64)>,
-    hop: bool,
+    word: &'static str,
     /// The window functions' arguments after the table and its time.
     lengths: Vec<String>,
 }
@@ -73,10 +73,10 @@ impl Generator {
     }
 
     fn windowed(&mut self, relation: &Relation, alias: &str, like: Option<&Windowed>) -> Windowed {
-        let hop = like.map_or_else(|| self.dice.chance(40), |other| other.hop);
-        let lengths = like.map_or_else(|| self.lengths(hop), |other| other.lengths.clone());
-        let word = if hop { "HOP" } else { "TUMBLE" };
-        self.mark(if hop { "HOP" } else { "TUMBLE" });
+        let kinds = [(6, "TUMBLE"), (4, "HOP"), (2, "CUMULATE")];
+        let word = like.map_or_else(|| self.dice.weighted(&kinds), |other| other.word);
+        let lengths = like.map_or_else(|| self.lengths(word), |other| other.lengths.clone());
+        self.mark(word);
         self.mark(if relation.watermark.is_some() {
             "window with a watermark"
         } else {
@@ -108,16 +108,16 @@ impl Generator {
                 large: true,
             },
             source: relation.watermark.clone(),
-            hop,
+            word,
             lengths,
         }
     }
 
     /// Size, or slide and size, and sometimes an offset.
-    fn lengths(&mut self, hop: bool) -> Vec<String> {
-        let mut seconds = match hop {
-            false => vec![self.dice.pick(&[5, 10, 60])],
-            true => self.dice.pick(&[vec![5, 10], vec![10, 30], vec![10, 10]]),
+    fn lengths(&mut self, word: &str) -> Vec<String> {
+        let mut seconds = match word {
+            "TUMBLE" => vec![self.dice.pick(&[5, 10, 60])],
+            _ => self.dice.pick(&[vec![5, 10], vec![10, 30], vec![10, 10]]),
         };
         if self.dice.chance(20) {
             self.mark("window with an offset");

@@ -1,4 +1,4 @@
-//! Before a HOP hands out a copy of each row for each of its windows: rows that will be equal in all of them become
+//! Before a HOP or CUMULATE hands out a copy of each row for each of its windows: rows that will be equal in all of them become
 //! one row with the sum of their weights. Two times in one slide are in the same windows, so the start of the slide
 //! stands for both. A count over hot keys then costs little more than one over the rows that are left.
 //!
@@ -38,7 +38,7 @@ impl Combine {
     /// # Errors
     /// When a column's type cannot be compared.
     pub(super) fn try_new(assign: &WindowAssign, input: &DFSchemaRef) -> Result<Option<Combine>, ExecError> {
-        let overlaps = assign.kind == WindowKind::Hop && assign.size_us > assign.slide_us;
+        let overlaps = assign.kind != WindowKind::Tumble && assign.size_us > assign.slide_us;
         let types: Vec<DataType> = input.fields().iter().map(|f| f.data_type().clone()).collect();
         if !overlaps || assign.size_us % assign.slide_us != 0 || !KeyCodec::is_fixed(&types) {
             return Ok(None);

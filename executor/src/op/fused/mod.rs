@@ -1,11 +1,12 @@
-//! [`FusedOp`]: filters, projections and window assignment, one after the other on whole batches. It keeps no
-//! state and waits for nothing: what comes in goes out in the same call. An append-only input stays without
-//! weights, but where rows that fall into the same windows are made one ([`combine`]).
+//! [`FusedOp`]: filters, projections, window assignment and the unnesting of lists, one after the other on whole
+//! batches. It keeps no state and waits for nothing: what comes in goes out in the same call. An append-only input
+//! stays without weights, but where rows that fall into the same windows are made one ([`combine`]).
 //!
 //! Cost: the expressions' own, on whole columns; a column that is passed on is not copied. A row on which a step
 //! fails becomes a fault and takes no part in the steps after it.
 
 mod combine;
+mod unnest;
 mod window;
 
 use std::collections::HashSet;
@@ -20,6 +21,7 @@ use highwater_planner::stream::plan;
 use highwater_types::{Delta, Tick};
 
 use self::combine::Combine;
+use self::unnest::Unnest;
 use self::window::Window;
 use super::expression::{compile, evaluate_condition, nullable, run_guarded};
 use super::{Distribution, InputIndex, OpContext, Operator, Output, Step};
@@ -38,6 +40,7 @@ enum Stage {
     Project(Vec<Arc<dyn PhysicalExpr>>, SchemaRef),
     Combine(Combine),
     Window(Window),
+    Unnest(Unnest),
 }
 
 impl FusedOp {
@@ -68,6 +71,13 @@ impl FusedOp {
                     let (window, to) = Window::try_new(assign, &schema)?;
                     stages.push(Stage::Window(window));
                     schema = to;
+                }
+                plan::Step::Unnest(lists, to) => {
+                    stages.push(Stage::Unnest(Unnest {
+                        lists: lists.clone(),
+                        schema: nullable(to.as_arrow()),
+                    }));
+                    schema = Arc::clone(to);
                 }
             }
         }
@@ -129,6 +139,7 @@ impl Stage {
                 Ok(vec![delta.with_batch(batch)?])
             }
             Stage::Window(window) => window.run(delta),
+            Stage::Unnest(unnest) => Ok(vec![unnest.run(delta)?]),
         }
     }
 }

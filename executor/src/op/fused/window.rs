@@ -53,24 +53,27 @@ impl Window {
         let times = times_of(delta, self.assign.time_column);
         self.check_range(&times)?;
         match self.assign.kind {
-            WindowKind::Tumble => Ok(vec![self.append_bounds(delta, &slide_starts(&self.assign, &times))?]),
+            WindowKind::Tumble => {
+                let starts = slide_starts(&self.assign, &times);
+                Ok(vec![self.append_bounds(delta, &starts, &self.after(&starts))?])
+            }
+            WindowKind::Hop | WindowKind::Cumulate if times.null_count() > 0 => {
+                let known = BooleanArray::from_iter((0..times.len()).map(|i| Some(times.is_valid(i))));
+                self.run(&delta.filter(&known)?)
+            }
             WindowKind::Hop => self.hop(delta, &times),
+            WindowKind::Cumulate => self.cumulate(delta, &times),
         }
     }
 
     fn hop(&self, delta: &Delta, times: &Int64Array) -> Result<Vec<Delta>, ExecError> {
-        if times.null_count() > 0 {
-            let known = BooleanArray::from_iter((0..times.len()).map(|i| Some(times.is_valid(i))));
-            let delta = delta.filter(&known)?;
-            return self.hop(&delta, &times_of(&delta, self.assign.time_column));
-        }
         let WindowAssign { size_us, slide_us, .. } = self.assign;
         let places = size_us.div_euclid(slide_us) + i64::from(size_us.rem_euclid(slide_us) != 0);
         let newest = slide_starts(&self.assign, times);
         let mut copies = Vec::with_capacity(places as usize);
         for place in 0..places {
             let starts: Int64Array = newest.unary(|start: i64| start.wrapping_sub(place * slide_us));
-            let copy = self.append_bounds(delta, &starts)?;
+            let copy = self.append_bounds(delta, &starts, &self.after(&starts))?;
             // Where size is no multiple of slide, the row may have left the last of its windows.
             let inside = BooleanArray::from_unary(&subtract(times, &starts)?, |age: i64| age < size_us);
             copies.push(match inside.true_count() {
@@ -81,12 +84,34 @@ impl Window {
         Ok(copies)
     }
 
-    fn append_bounds(&self, delta: &Delta, starts: &Int64Array) -> Result<Delta, ExecError> {
-        let size = self.assign.size_us;
-        let ends: Int64Array = starts.unary(|s: i64| s.wrapping_add(size));
+    fn cumulate(&self, delta: &Delta, times: &Int64Array) -> Result<Vec<Delta>, ExecError> {
+        let WindowAssign { size_us, slide_us, .. } = self.assign;
+        let whole = WindowAssign {
+            slide_us: size_us,
+            ..self.assign.clone()
+        };
+        let starts = slide_starts(&whole, times);
+        let ages: Int64Array = subtract(times, &starts)?;
+        let mut copies = Vec::new();
+        for length in (slide_us..=size_us).step_by(slide_us as usize) {
+            let inside = BooleanArray::from_unary(&ages, |age: i64| age < length);
+            let ends: Int64Array = starts.unary(|start: i64| start.wrapping_add(length));
+            if inside.true_count() > 0 {
+                copies.push(self.append_bounds(delta, &starts, &ends)?.filter(&inside)?);
+            }
+        }
+        Ok(copies)
+    }
+
+    /// The end of a window of the whole size.
+    fn after(&self, starts: &Int64Array) -> Int64Array {
+        starts.unary(|start: i64| start.wrapping_add(self.assign.size_us))
+    }
+
+    fn append_bounds(&self, delta: &Delta, starts: &Int64Array, ends: &Int64Array) -> Result<Delta, ExecError> {
         let mut columns = delta.batch().columns().to_vec();
         columns.push(self.bound(starts));
-        columns.push(self.bound(&ends));
+        columns.push(self.bound(ends));
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
         Ok(delta.with_batch(batch)?)
     }

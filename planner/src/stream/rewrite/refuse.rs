@@ -36,12 +36,6 @@ pub(in crate::stream) fn check_plan(plan: &LogicalPlan, functions: &SessionFunct
                 "Compute the recursion in a SELECT over a view.",
             )));
         }
-        if let LogicalPlan::Unnest(_) = node {
-            return Err(DataFusionError::from(PlanError::unsupported(
-                "a set-returning function such as unnest() in a materialized view",
-                "Store one row an element, or call it in a SELECT over the view.",
-            )));
-        }
         node.apply_expressions(|expr| {
             expr.apply(|e| {
                 check_function(e, functions)?;
@@ -76,24 +70,4 @@ fn check_function(expr: &Expr, functions: &SessionFunctions) -> DfResult<()> {
         return Ok(());
     };
     Err(DataFusionError::from(error))
-}
-
-#[cfg(test)]
-mod tests {
-    use datafusion::logical_expr::{LogicalPlanBuilder, lit};
-    use datafusion::prelude::make_array;
-    use highwater_types::SqlState;
-
-    use super::*;
-
-    #[test]
-    fn set_returning_functions_are_refused_by_name() {
-        let plan = LogicalPlanBuilder::empty(true)
-            .project([make_array(vec![lit(1), lit(2)]).alias("e")])
-            .and_then(|b| b.unnest_column("e"))
-            .and_then(LogicalPlanBuilder::build)
-            .expect("the plan can be built");
-        let error = check_plan(&plan, &SessionFunctions::default()).expect_err("refused");
-        assert_eq!(error.state(), SqlState::FEATURE_NOT_SUPPORTED);
-    }
 }

@@ -5,7 +5,7 @@ use datafusion::logical_expr::{self as logical, Expr, LogicalPlan};
 
 use super::fused::Computed;
 use super::{Built, Translator, schema_of};
-use crate::error::{PlanError, Result};
+use crate::error::Result;
 use crate::stream::completion;
 use crate::stream::derive::Facts;
 use crate::stream::plan::{Aggregate, AggregateCall, AggregateKind, Completion, StateBound, StreamOp};
@@ -20,12 +20,6 @@ struct Needed {
 
 impl Translator<'_> {
     pub(super) fn aggregate(&mut self, aggregate: &logical::Aggregate) -> Result<Built> {
-        if aggregate.group_expr.iter().any(|e| matches!(e, Expr::GroupingSet(_))) {
-            return Err(PlanError::unsupported(
-                "GROUPING SETS, ROLLUP or CUBE in a materialized view",
-                "Write a GROUP BY for each set and put UNION ALL between them.",
-            ));
-        }
         let input = self.node(&aggregate.input)?;
         let below = aggregate.input.schema();
         let mut exprs = aggregate

@@ -18,6 +18,7 @@ mod share;
 mod temporal_join;
 mod top_n;
 mod union;
+mod unnest;
 mod window;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -182,6 +183,7 @@ impl<'a> Translator<'a> {
             LogicalPlan::Limit(limit) => self.limit(limit),
             LogicalPlan::Window(window) => self.window_functions(window),
             LogicalPlan::Union(union) => self.union(union),
+            LogicalPlan::Unnest(unnest) => self.unnest(unnest),
             LogicalPlan::EmptyRelation(empty) => self.empty_relation(empty),
             LogicalPlan::Values(values) => self.values(values),
             LogicalPlan::Extension(extension) => {

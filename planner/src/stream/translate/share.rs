@@ -58,6 +58,10 @@ fn write_node(node: &StreamNode, text: &mut String) -> Option<()> {
                     }
                     // Its columns are named by later steps; those names are the same in every plan.
                     Step::Window(assign) => write!(text, "Window {assign:?} ").ok()?,
+                    Step::Unnest(lists, output) => {
+                        write!(text, "Unnest {lists:?} ").ok()?;
+                        schema = output;
+                    }
                 }
             }
             Ok(())

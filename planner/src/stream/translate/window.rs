@@ -1,4 +1,4 @@
-//! TUMBLE and HOP: a stateless step.
+//! TUMBLE, HOP and CUMULATE: a stateless step.
 
 use std::sync::Arc;
 
@@ -25,12 +25,20 @@ impl Translator<'_> {
         if end.is_none() {
             self.unbounded_windows.extend(sources_below(&built));
         }
-        facts.bounds.push(end.as_ref().map(|end| end.earlier(assign.size_us)));
-        facts.bounds.push(end);
-        if assign.kind == WindowKind::Hop
-            && let Some(key) = &mut facts.key
-        {
-            key.push(width);
+        let mut start = end.as_ref().map(|end| end.earlier(assign.size_us));
+        if let (WindowKind::Cumulate, Some(start)) = (assign.kind, &mut start) {
+            // Windows with one start have many ends, up to the last.
+            start.family = None;
+        }
+        facts.bounds.extend([start, end]);
+        // Which of a row's windows a copy stands for.
+        let place = match assign.kind {
+            WindowKind::Tumble => None,
+            WindowKind::Hop => Some(width),
+            WindowKind::Cumulate => Some(width + 1),
+        };
+        if let Some(key) = &mut facts.key {
+            key.extend(place);
         }
         let time = built.field(assign.time_column);
         let mut fields = built.schema().fields().to_vec();
