@@ -14,7 +14,7 @@
 //! Nobody has to know this table: [`window_call`] takes a table factor apart.
 //!
 //! `a ASOF [LEFT] JOIN b ON condition` is an inner or left join whose condition is [`Expr::Prefixed`] with the word
-//! `ASOF`; [`asof_condition`] tells. `FOR SYSTEM_TIME AS OF e` is sqlparser's own `TableVersion::ForSystemTimeAsOf`.
+//! `ASOF`; [`asof_condition`] tells. `b MATCH_CONDITION (c) [ON d]` is rewritten to `b ON c AND d` before. `FOR SYSTEM_TIME AS OF e` is sqlparser's own `TableVersion::ForSystemTimeAsOf`.
 
 use sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, JoinConstraint,
@@ -132,6 +132,8 @@ impl WindowFunction {
 const PARTITION_BY: &str = "PARTITION BY";
 /// The word that [`rewrite`] puts after the ON of an ASOF join.
 const ASOF: &str = "ASOF";
+/// What other databases write before the comparison of an ASOF join.
+const MATCH_CONDITION: &str = "MATCH_CONDITION";
 
 /// Takes a table factor apart when it is a window function.
 pub fn window_call(factor: &TableFactor) -> Option<Result<WindowCall<'_>, ParseError>> {
@@ -279,34 +281,59 @@ fn without_standard_words(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
 
 fn mark_asof(tokens: &mut Vec<TokenWithSpan>) {
     let old = std::mem::take(tokens);
-    let starts = |i: usize| {
-        let join = |t: &TokenWithSpan| ["LEFT", "INNER", "JOIN"].iter().any(|w| is_word(&t.token, w));
-        is_word(&old[i].token, ASOF) && old.get(i + 1).is_some_and(join)
-    };
-    // For each open parenthesis, whether an ASOF join in it waits for its ON.
+    let word_at = |i: usize, word: &str| old.get(i).is_some_and(|t: &TokenWithSpan| is_word(&t.token, word));
+    // For each open parenthesis, whether an ASOF join in it waits for its condition.
     let mut waiting = vec![false];
-    for (i, token) in old.iter().enumerate() {
+    let mut i = 0;
+    while i < old.len() {
+        let token = &old[i];
         match &token.token {
             Token::LParen => waiting.push(false),
             Token::RParen if waiting.len() > 1 => drop(waiting.pop()),
             _ => {}
         }
         let here = waiting.last_mut().expect("one is always left");
-        match &token.token {
-            _ if starts(i) => {
-                *here = true;
-                continue;
+        let marked = |word: &str| TokenWithSpan::new(Token::make_word(word, None), token.span);
+        let join_follows = || ["LEFT", "INNER", "JOIN"].iter().any(|word| word_at(i + 1, word));
+        if word_at(i, ASOF) && join_follows() {
+            *here = true;
+            i += 1;
+        } else if *here && word_at(i, "ON") {
+            *here = false;
+            tokens.extend([token.clone(), marked(ASOF)]);
+            i += 1;
+        } else if let Some(end) = end_of_group(&old, i + 1).filter(|_| *here && word_at(i, MATCH_CONDITION)) {
+            *here = false;
+            tokens.extend([marked("ON"), marked(ASOF)]);
+            tokens.extend_from_slice(&old[i + 1..end]);
+            i = end;
+            if word_at(i, "ON") {
+                tokens.push(TokenWithSpan::new(Token::make_word("AND", None), old[i].span));
+                i += 1;
             }
-            other if *here && is_word(other, "ON") => {
-                *here = false;
-                tokens.push(token.clone());
-                tokens.push(TokenWithSpan::new(Token::make_word(ASOF, None), token.span));
-                continue;
-            }
+        } else {
+            tokens.push(token.clone());
+            i += 1;
+        }
+    }
+}
+
+/// The place after the parenthesis that closes the one at `start`.
+fn end_of_group(tokens: &[TokenWithSpan], start: usize) -> Option<usize> {
+    let mut depth = 0;
+    for (at, token) in tokens.iter().enumerate().skip(start) {
+        match token.token {
+            Token::LParen => depth += 1,
+            Token::RParen => depth -= 1,
             _ => {}
         }
-        tokens.push(token.clone());
+        match depth {
+            0 if at > start => return Some(at + 1),
+            ..=0 => return None,
+            1.. => {}
+        }
     }
+    None
 }
 
 /// The dialect's part: the first argument of a window function, and the condition of an ASOF join.

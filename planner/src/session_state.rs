@@ -51,9 +51,9 @@ fn build(time_zone: &str) -> SessionState {
     let same_name = rules.iter_mut().filter(|rule| rule.name() == push_down_filter.name());
     same_name.for_each(|rule| *rule = Arc::clone(&push_down_filter));
     let mut physical_rules = PhysicalOptimizer::new().rules;
-    // It finds columns by name: in a join of columns with one name, a filter of one becomes a filter of the other. The
-    // logical plan's filters have been pushed down before.
-    physical_rules.retain(|rule| !rule.name().starts_with("FilterPushdown"));
+    // They find columns by name: in a join of columns with one name, a filter of one becomes a filter of the other. The
+    // logical plan's filters and projections have been pushed down before.
+    physical_rules.retain(|rule| !rule.name().starts_with("FilterPushdown") && rule.name() != "ProjectionPushdown");
     // It takes a constant for one distinct value also where there is no row.
     physical_rules.retain(|rule| rule.name() != "aggregate_statistics");
     physical_rules.insert(0, Arc::new(ForgetEquivalences));

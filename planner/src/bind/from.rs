@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use datafusion::common::Column;
 use datafusion::logical_expr::{Extension, LogicalPlan, LogicalPlanBuilder};
-use highwater_parser::{asof_condition, window_call};
+use highwater_parser::window_call;
 use highwater_types::{SqlError, SqlState, SqlType};
 use sqlparser::ast::{self, Spanned, TableFactor, TableVersion};
 
@@ -378,17 +378,5 @@ fn check_proctime(version: &TableVersion) -> Result<()> {
             other.to_string(),
             "Use FOR SYSTEM_TIME AS OF PROCTIME().",
         )),
-    }
-}
-
-/// The join condition of ASOF is refused by its own name.
-pub(crate) fn check_asof(constraint: &ast::JoinConstraint) -> Result<()> {
-    match asof_condition(constraint) {
-        None => Ok(()),
-        Some(condition) => Err(PlanError::unsupported(
-            "ASOF JOIN",
-            "Join on the key, and keep the first row by row_number() OVER (PARTITION BY ... ORDER BY time DESC).",
-        )
-        .at(condition.span())),
     }
 }

@@ -6,9 +6,9 @@ use datafusion::common::{DFSchema, JoinType, NullEquality};
 use datafusion::logical_expr::logical_plan::Join;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{BinaryExpr, Expr, JoinConstraint, LogicalPlan, Operator, binary_expr, lit};
+use highwater_parser::asof_condition;
 use sqlparser::ast::{self, JoinOperator, Spanned};
 
-use super::from::check_asof;
 use super::scope::{Scope, ScopeColumn, fold_name};
 use super::{Binder, ExprCx, Place, Source, Typed};
 use crate::error::{PlanError, Result};
@@ -29,7 +29,9 @@ impl Binder<'_> {
                 ));
             }
         };
-        check_asof(constraint)?;
+        if let Some(condition) = asof_condition(constraint) {
+            return self.asof_join(left, right, join, condition);
+        }
         match constraint {
             ast::JoinConstraint::On(condition) => self.join_on(left, right, join, condition),
             ast::JoinConstraint::Using(names) => {
@@ -102,7 +104,7 @@ impl Binder<'_> {
     }
 
     /// Joins two sources. Merged columns come first, in place of both sides' own.
-    fn joined(
+    pub(super) fn joined(
         &mut self,
         left: Source,
         right: Source,
@@ -224,7 +226,7 @@ fn key_pair(condition: &Expr, left: &DFSchema, right: &DFSchema) -> Option<((Exp
 }
 
 /// Whether an expression looks at columns of one side, at least one, and at nothing else.
-fn of_side(expr: &Expr, schema: &DFSchema) -> bool {
+pub(super) fn of_side(expr: &Expr, schema: &DFSchema) -> bool {
     let columns = expr.column_refs();
     !columns.is_empty()
         && columns.iter().all(|c| schema.has_column(c))

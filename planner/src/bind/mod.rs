@@ -8,6 +8,7 @@
 
 mod aggregate;
 mod array;
+mod asof;
 mod cast;
 mod coerce;
 mod cte;

@@ -115,7 +115,10 @@ impl Generator {
         };
         let seconds = self.dice.pick(&[5, 10, 20]);
         let sides = [(&left, "l"), (&right, "r")].map(|(relation, alias)| {
-            let condition = self.condition(&qualified(&relation.columns, "w"));
+            let condition = match alias {
+                "l" => self.condition(&qualified(&relation.columns, "w")),
+                _ => self.undecided("w.k"),
+            };
             format!(
                 "(SELECT window_end, k, count(*) AS n FROM TUMBLE({}, ts, INTERVAL '{seconds}' SECOND) AS w WHERE \
                  {condition} GROUP BY window_end, k) AS {alias}",
@@ -158,6 +161,12 @@ impl Generator {
             sources,
         };
         made
+    }
+
+    /// A condition that nobody can decide without the rows: without any from its right side, an outer join would not
+    /// wait for that side's watermark.
+    pub(super) fn undecided(&mut self, key: &str) -> String {
+        format!("{key} IS DISTINCT FROM {}", self.dice.below(4))
     }
 
     /// The tables and views whose time a watermark bounds.

@@ -3,6 +3,7 @@
 
 use super::case::{AS_OF, LEFT, Reference};
 use super::generator::{Generator, Made};
+use super::kind::Kind;
 use super::query::Select;
 use super::relation::{Column, Relation};
 use super::views::{From, finish, qualified};
@@ -15,6 +16,11 @@ impl Generator {
     pub(super) fn joined(&mut self) -> From {
         if self.dice.chance(12)
             && let Some(from) = self.interval_join()
+        {
+            return from;
+        }
+        if self.dice.chance(8)
+            && let Some(from) = self.asof_join()
         {
             return from;
         }
@@ -91,6 +97,32 @@ impl Generator {
             parts.push(condition);
         }
         Some(parts.join(" AND "))
+    }
+
+    /// A join with the nearest row.
+    fn asof_join(&mut self) -> Option<From> {
+        let small: Vec<Relation> = self.relations.iter().filter(|r| !r.large).cloned().collect();
+        let (left, right) = (self.dice.pick(&small), self.dice.pick(&small));
+        let (left, right) = (self.source_of(&left, "a"), self.source_of(&right, "b"));
+        let is_ordered = |c: &&Column| c.kind != Kind::Interval;
+        let times =
+            [&left.scope, &right.scope].map(|scope| scope.iter().filter(is_ordered).cloned().collect::<Vec<_>>());
+        let (l, r) = self.pair(&times[0], &times[1])?;
+        let compared = format!("{l} {} {r}", self.dice.pick(&[">=", ">", "<=", "<"]));
+        let key = self.pair(&left.scope, &right.scope).filter(|key| *key != (l, r));
+        let word = self.dice.pick(&["ASOF JOIN", "ASOF LEFT JOIN"]);
+        self.mark("ASOF join");
+        let on = match key {
+            None => format!("MATCH_CONDITION ({compared})"),
+            Some((l, r)) if self.dice.chance(50) => format!("MATCH_CONDITION ({compared}) ON {l} = {r}"),
+            Some((l, r)) => format!("ON {l} = {r} AND {compared}"),
+        };
+        let scope = left.scope.into_iter().chain(right.scope).collect();
+        Some(From {
+            sql: format!("{} {word} {} {on}", left.sql, right.sql),
+            scope,
+            large: true,
+        })
     }
 
     /// A join of rows that came at about the same time.

@@ -137,7 +137,11 @@ impl Generator {
         } else {
             self.source("a")
         };
-        if self.dice.chance(12) { self.with_set(from) } else { from }
+        if self.dice.chance(12) {
+            self.with_set(from)
+        } else {
+            from
+        }
     }
 
     /// Items of random types. At least one.

@@ -90,7 +90,10 @@ impl Generator {
                 format!("TABLE({word}(TABLE {name}, DESCRIPTOR(ts), {args})) AS {alias}")
             }
             2 => {
-                let condition = self.condition(&relation.columns);
+                let condition = match like {
+                    None => self.condition(&relation.columns),
+                    Some(_) => self.undecided("k"),
+                };
                 format!("{word}((SELECT * FROM {name} WHERE {condition}), ts, {args}) AS {alias}")
             }
             _ => format!("{word}({name}, ts, {args}) AS {alias}"),

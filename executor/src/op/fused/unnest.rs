@@ -38,7 +38,10 @@ impl Unnest {
         }
         let weights = delta.weights().map(|weights| take(weights, &rows, None)).transpose()?;
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
-        Ok(Delta::try_new(batch, weights.map(|w| w.as_primitive::<Int64Type>().clone()))?)
+        Ok(Delta::try_new(
+            batch,
+            weights.map(|w| w.as_primitive::<Int64Type>().clone()),
+        )?)
     }
 }
 

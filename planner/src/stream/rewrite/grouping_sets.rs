@@ -55,7 +55,11 @@ fn mask_of(keys: &[&Expr], set: &[Expr]) -> u64 {
 /// The groups of one set, with the columns of the whole aggregate under the names of their places: NULL for the keys
 /// that the set lacks, and `id` between keys and aggregates (see `Aggregate::INTERNAL_GROUPING_ID`).
 fn of_set(aggregate: &Aggregate, keys: &[&Expr], set: &[Expr], id: u64) -> DfResult<LogicalPlan> {
-    let group: Vec<Expr> = keys.iter().filter(|key| set.contains(key)).map(|key| (*key).clone()).collect();
+    let group: Vec<Expr> = keys
+        .iter()
+        .filter(|key| set.contains(key))
+        .map(|key| (*key).clone())
+        .collect();
     let group_count = group.len();
     // Without columns there is one group, whatever the input.
     let one = match group.is_empty() && aggregate.aggr_expr.is_empty() {
@@ -78,7 +82,9 @@ fn of_set(aggregate: &Aggregate, keys: &[&Expr], set: &[Expr], id: u64) -> DfRes
     exprs.push(Expr::Literal(ScalarValue::UInt64(Some(id)).cast_to(id_type)?, None));
     exprs.extend(columns.into_iter().skip(group_count));
     let named = exprs.into_iter().enumerate().map(|(at, expr)| expr.alias(place(at)));
-    LogicalPlanBuilder::from(one).project(named.collect::<Vec<_>>())?.build()
+    LogicalPlanBuilder::from(one)
+        .project(named.collect::<Vec<_>>())?
+        .build()
 }
 
 fn place(at: usize) -> String {
