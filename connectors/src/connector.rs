@@ -19,6 +19,12 @@ pub trait Connector: Send {
     /// Whether there may be more partitions later.
     fn may_grow(&self) -> bool;
 
+    /// Whether a reader may start at any offset, and not only where another has come to: a long stretch can then be
+    /// read in parts, side by side.
+    fn starts_anywhere(&self) -> bool {
+        false
+    }
+
     /// Reads a partition from an offset on; with `until`, no record at or past that offset, then
     /// [`ReadStep::End`], and as fast as it goes whatever the declared rate.
     ///

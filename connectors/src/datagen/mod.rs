@@ -99,6 +99,10 @@ impl Connector for DatagenConnector {
         false
     }
 
+    fn starts_anywhere(&self) -> bool {
+        true
+    }
+
     fn open(
         &self,
         partition: &PartitionId,

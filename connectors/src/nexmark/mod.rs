@@ -99,6 +99,10 @@ impl Connector for NexmarkConnector {
         false
     }
 
+    fn starts_anywhere(&self) -> bool {
+        true
+    }
+
     fn open(
         &self,
         partition: &PartitionId,

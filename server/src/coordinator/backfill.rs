@@ -1,12 +1,14 @@
-//! The history of a new view: the rows its inputs had at the epoch it was created at. It is read on a thread of
+//! The history of a new view: the rows its inputs had at the epoch it was created at. It is read on threads of
 //! its own, at its own pace; live changes wait in the dataflow's queue meanwhile.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::num::NonZero;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
-use highwater_connectors::{Offset, PartitionId, ReadStep, SourceSpec};
+use highwater_connectors::{Connector, Offset, PartitionId, PartitionReader, ReadStep, SourceSpec};
 use highwater_executor::{Collection, RuntimeHandle};
 use highwater_types::{Delta, Epoch, RelationId, SqlError, SqlState};
 use tokio::sync::watch;
@@ -17,6 +19,8 @@ use super::source::RowShape;
 
 /// Rows asked from a partition at a time.
 const READ_ROWS: usize = 8192;
+/// A partition is not taken apart into stretches of fewer offsets.
+const PART_OFFSETS_MIN: u64 = 64 * 1024;
 /// How long a partition that has nothing for now is left alone, and for how long in all: what was read once should be
 /// there.
 const IDLE_WAIT: Duration = Duration::from_millis(5);
@@ -122,42 +126,134 @@ struct Replay<'a> {
     late: &'a LateRecords,
 }
 
+/// A stretch of a partition.
+struct Stretch {
+    partition: PartitionId,
+    from: Offset,
+    until: Offset,
+}
+
+/// What is still to be read, and where it is opened.
+struct Ahead {
+    connector: Box<dyn Connector>,
+    stretches: std::vec::IntoIter<Stretch>,
+}
+
+impl Ahead {
+    fn open_next(&mut self) -> Option<Result<(Stretch, Box<dyn PartitionReader>), SqlError>> {
+        let stretch = self.stretches.next()?;
+        let opened = self
+            .connector
+            .open(&stretch.partition, stretch.from, Some(stretch.until));
+        Some(opened.map(|reader| (stretch, reader)).map_err(SqlError::from))
+    }
+}
+
 impl Replay<'_> {
-    /// Reads every partition up to where the shared reader was.
+    /// Reads every partition up to where the shared reader was, on as many threads as the machine runs at a time: the
+    /// workers wait for rows meanwhile.
     fn run(&self, spec: &SourceSpec, until: BTreeMap<PartitionId, Offset>) -> Result<(), SqlError> {
+        let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
         let connector = highwater_connectors::connect(spec)?;
-        for (partition, until) in until.into_iter().filter(|(_, until)| *until > Offset::default()) {
-            let mut reader = connector.open(&partition, Offset::default(), Some(until))?;
-            let mut idle_since = Instant::now();
-            loop {
-                let read = match reader.read(READ_ROWS)? {
-                    ReadStep::End => break,
-                    ReadStep::Idle if !self.runtime.takes_history(self.view) => return Ok(()),
-                    ReadStep::Idle if idle_since.elapsed() > IDLE_LIMIT => return Err(cut_short(&partition, until)),
-                    ReadStep::Idle => {
-                        std::thread::sleep(IDLE_WAIT);
-                        continue;
-                    }
-                    ReadStep::Rows(read) => read,
-                };
-                idle_since = Instant::now();
-                let rows = self.shape.shape(&partition, read, None)?;
-                let mut delta = Delta::insert(rows.batch);
-                if let Some(in_time) = self.late.in_time(&partition, &rows.offsets) {
-                    delta = delta.filter(&in_time).map_err(highwater_executor::ExecError::from)?;
-                }
-                if !self.runtime.history(self.view, self.input, delta) {
-                    // The view is gone; nobody waits for the rest.
-                    return Ok(());
-                }
-            }
+        let parts = if connector.starts_anywhere() { threads as u64 } else { 1 };
+        let stretches: Vec<Stretch> = until
+            .iter()
+            .flat_map(|(partition, until)| stretches_of(partition, *until, parts))
+            .collect();
+        let threads = threads.min(stretches.len());
+        let ahead = Mutex::new(Ahead {
+            connector,
+            stretches: stretches.into_iter(),
+        });
+        let has_failed = AtomicBool::new(false);
+        let read = || {
+            let done = self.read_from(&ahead, &has_failed);
+            has_failed.fetch_or(done.is_err(), Ordering::Relaxed);
+            done
+        };
+        std::thread::scope(|scope| {
+            let readers: Vec<_> = (1..threads).map(|_| scope.spawn(read)).collect();
+            let own = read();
+            readers.into_iter().fold(own, |done, reader| {
+                let other = reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                done.and(other)
+            })
+        })
+    }
+
+    /// Reads one stretch after the other, until there is none or nobody waits for them.
+    fn read_from(&self, ahead: &Mutex<Ahead>, has_failed: &AtomicBool) -> Result<(), SqlError> {
+        while !has_failed.load(Ordering::Relaxed) && self.runtime.takes_history(self.view) {
+            let next = ahead.lock().unwrap_or_else(PoisonError::into_inner).open_next();
+            let Some(opened) = next else { break };
+            let (stretch, reader) = opened?;
+            self.read(&stretch, reader)?;
         }
         Ok(())
     }
+
+    fn read(&self, stretch: &Stretch, mut reader: Box<dyn PartitionReader>) -> Result<(), SqlError> {
+        let partition = &stretch.partition;
+        let mut idle_since = Instant::now();
+        loop {
+            let read = match reader.read(READ_ROWS)? {
+                ReadStep::End => return Ok(()),
+                ReadStep::Idle if !self.runtime.takes_history(self.view) => return Ok(()),
+                ReadStep::Idle if idle_since.elapsed() > IDLE_LIMIT => return Err(cut_short(partition, stretch.until)),
+                ReadStep::Idle => {
+                    std::thread::sleep(IDLE_WAIT);
+                    continue;
+                }
+                ReadStep::Rows(read) => read,
+            };
+            idle_since = Instant::now();
+            let rows = self.shape.shape(partition, read, None)?;
+            let mut delta = Delta::insert(rows.batch);
+            if let Some(in_time) = self.late.in_time(partition, &rows.offsets) {
+                delta = delta.filter(&in_time).map_err(highwater_executor::ExecError::from)?;
+            }
+            if !self.runtime.history(self.view, self.input, delta) {
+                // The view is gone; nobody waits for the rest.
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// What is before an offset of a partition, in about so many parts.
+fn stretches_of(partition: &PartitionId, until: Offset, parts: u64) -> Vec<Stretch> {
+    let parts = parts.min(until.0 / PART_OFFSETS_MIN).max(1);
+    let place = |part: u64| Offset((u128::from(until.0) * u128::from(part) / u128::from(parts)) as u64);
+    let stretches = (0..parts).map(|part| Stretch {
+        partition: partition.clone(),
+        from: place(part),
+        until: place(part + 1),
+    });
+    stretches.filter(|stretch| stretch.from < stretch.until).collect()
 }
 
 /// A partition does not reach any more to where it has been read before.
 fn cut_short(partition: &PartitionId, until: Offset) -> SqlError {
     let message = format!("partition \"{partition}\" does not reach offset {} any more", until.0);
     SqlError::new(SqlState::IO_ERROR, message).with_hint("What has been read from a source must stay there.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stretches_follow_each_other_up_to_the_end() {
+        let partition = PartitionId::new("p");
+        for (until, parts, count) in [(0, 4, 0), (1, 4, 1), (PART_OFFSETS_MIN * 3 - 1, 4, 2), (u64::MAX, 3, 3)] {
+            let stretches = stretches_of(&partition, Offset(until), parts);
+            assert_eq!(stretches.len(), count, "{until} in {parts}");
+            let mut next = Offset::default();
+            for stretch in &stretches {
+                assert_eq!(stretch.from, next);
+                next = stretch.until;
+            }
+            assert_eq!(next, Offset(until));
+        }
+    }
 }

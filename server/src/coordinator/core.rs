@@ -24,11 +24,6 @@ use super::{Command, Coordinator};
 /// How often merged-away versions and idle sources are looked at.
 const HOUSEKEEPING: Duration = Duration::from_millis(200);
 
-/// A view that has been catching up for longer is not waited for.
-const SOON: Duration = Duration::from_secs(5);
-/// How many rows of sources may wait for a view to catch up, before a source at full speed has to.
-const MAX_WAITING_ROWS: usize = 4 << 20;
-
 /// What the coordinator is made of.
 pub struct CoreSetup {
     /// Catalog and log.
@@ -82,17 +77,6 @@ pub(super) struct View {
     pub(super) inputs: Vec<RelationId>,
     /// Told when it has caught up; `None` afterwards.
     pub(super) waiting: Option<oneshot::Sender<Result<(), SqlError>>>,
-    pub(super) made_at: Instant,
-    /// Rows of sources that wait until it has caught up.
-    pub(super) waiting_rows: usize,
-}
-
-impl View {
-    /// Whether its sources should let it catch up first: it may be through soon, or so much waits for it already that
-    /// memory would run short.
-    pub(super) fn must_catch_up(&self) -> bool {
-        self.waiting.is_some() && (self.made_at.elapsed() < SOON || self.waiting_rows > MAX_WAITING_ROWS)
-    }
 }
 
 impl Core {

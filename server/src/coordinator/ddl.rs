@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 use highwater_executor::{Collection, DataflowSpec};
 use highwater_planner::ViewPlan;
@@ -131,8 +130,6 @@ impl Core {
                 collection,
                 inputs: plan.stream.inputs.clone(),
                 waiting: Some(done),
-                made_at: Instant::now(),
-                waiting_rows: 0,
             },
         );
         let wake = self.wake.clone();

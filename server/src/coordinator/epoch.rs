@@ -254,8 +254,9 @@ impl Core {
         for (id, feed) in &mut self.sources {
             let mut deltas = Vec::new();
             let share = shares.next(feed.has_rows());
-            // Views made one after the other on a source at full speed would each have twice as much to catch up with.
-            let yields = feed.is_at_full_speed() && catching_up(&mut self.views, *id).any(|view| view.must_catch_up());
+            // Views made one after the other on a source at full speed would each have twice as much to catch up with;
+            // and what comes meanwhile waits in memory.
+            let yields = feed.is_at_full_speed() && is_awaited(&self.views, *id);
             let share = if yields { YIELDED_ROWS } else { share };
             let mut left = share;
             let mark = feed.take_rows(&mut left, &mut deltas, &mut self.progress);
@@ -265,11 +266,7 @@ impl Core {
                 (_, _) => {}
             }
             shares.use_up(share - left);
-            let rows: usize = deltas.iter().map(Delta::num_rows).sum();
-            if rows > 0 {
-                catching_up(&mut self.views, *id).for_each(|view| view.waiting_rows += rows);
-            }
-            taken.rows += rows;
+            taken.rows += deltas.iter().map(Delta::num_rows).sum::<usize>();
             marks.push(mark);
             if !deltas.is_empty() {
                 inputs.entry(*id).or_default().extend(deltas);
@@ -362,9 +359,9 @@ impl Core {
     }
 }
 
-/// The views that are catching up with a relation.
-fn catching_up(views: &mut HashMap<RelationId, View>, input: RelationId) -> impl Iterator<Item = &mut View> {
+/// Whether a view is catching up with a relation.
+fn is_awaited(views: &HashMap<RelationId, View>, input: RelationId) -> bool {
     views
-        .values_mut()
-        .filter(move |view| view.waiting.is_some() && view.inputs.contains(&input))
+        .values()
+        .any(|view| view.waiting.is_some() && view.inputs.contains(&input))
 }

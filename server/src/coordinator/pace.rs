@@ -9,7 +9,7 @@ const AIM: Duration = Duration::from_millis(100);
 /// How many rows an epoch takes before anything is learned, at least, and at most. With fewer an epoch would hardly be
 /// shorter: each costs something for each view.
 const FIRST_ROWS: usize = 64 * 1024;
-const MIN_ROWS: usize = 32 * 1024;
+const MIN_ROWS: usize = 16 * 1024;
 const MAX_ROWS: usize = 512 * 1024;
 
 /// How many source rows the next epoch takes.
