@@ -9,7 +9,9 @@ use crate::catalog::EmitMode;
 pub(super) fn of_groups(facts: &Facts, group: &[usize], emit: EmitMode) -> Option<Completion> {
     let (at, bound) = match emit {
         EmitMode::Changes => facts.soonest(group)?,
-        EmitMode::OnWindowClose => facts.soonest_where(group, |bound| !bound.missing)?,
+        EmitMode::OnWindowClose => facts
+            .soonest_where(group, |bound| bound.windowed && !bound.missing)
+            .or_else(|| facts.soonest_where(group, |bound| !bound.missing))?,
     };
     let family = facts.family_of(group[at]);
     let window = group.iter().enumerate().filter(|(_, column)| family.contains(column));

@@ -42,6 +42,8 @@ pub(super) struct Bound {
     pub(super) grid_offset_us: i64,
     /// Columns of one row with the same family are a fixed time apart: the start and the end of one window.
     pub(super) family: Option<usize>,
+    /// Whether values come from the bounds of windows: rows may wait for them with EMIT ON WINDOW CLOSE.
+    pub(super) windowed: bool,
     /// Whether a join puts NULL into the column in rows that have no partner on its side. Such a row belongs to no
     /// window by this column, and must not wait for it to close.
     pub(super) missing: bool,
@@ -162,6 +164,7 @@ impl Bound {
             grid_us: 1,
             grid_offset_us: 0,
             family: Some(family),
+            windowed: false,
             missing: false,
         }
     }
@@ -179,6 +182,7 @@ impl Bound {
             grid_us: slide_us,
             grid_offset_us: offset_us.rem_euclid(slide_us),
             family: Some(family),
+            windowed: true,
             missing: self.missing,
         }
     }
@@ -204,6 +208,7 @@ impl Bound {
             grid_us: if same_grid { self.grid_us } else { 1 },
             grid_offset_us: if same_grid { self.grid_offset_us } else { 0 },
             family: self.family,
+            windowed: self.windowed || other.windowed,
             missing: self.missing || other.missing,
         }
     }

@@ -78,7 +78,7 @@ impl Translator<'_> {
 /// Rows of `input` once the end of their window is reached; `None` when they have no such column, or not all have.
 fn hold(input: Built) -> Option<Built> {
     let columns: Vec<usize> = (0..input.width()).collect();
-    let is_end = |bound: &Bound| bound.after_us <= 0 && !bound.missing;
+    let is_end = |bound: &Bound| bound.windowed && bound.after_us <= 0 && !bound.missing;
     let (column, bound) = input.facts.soonest_where(&columns, is_end)?;
     let sources = bound.sources.clone();
     let op = StreamOp::HoldUntil {
