@@ -139,13 +139,21 @@ struct Ahead {
     stretches: std::vec::IntoIter<Stretch>,
 }
 
+/// A stretch being read.
+struct Opened {
+    stretch: Stretch,
+    reader: Box<dyn PartitionReader>,
+}
+
 impl Ahead {
-    fn open_next(&mut self) -> Option<Result<(Stretch, Box<dyn PartitionReader>), SqlError>> {
-        let stretch = self.stretches.next()?;
-        let opened = self
+    fn open_next(&mut self) -> Result<Option<Opened>, SqlError> {
+        let Some(stretch) = self.stretches.next() else {
+            return Ok(None);
+        };
+        let reader = self
             .connector
-            .open(&stretch.partition, stretch.from, Some(stretch.until));
-        Some(opened.map(|reader| (stretch, reader)).map_err(SqlError::from))
+            .open(&stretch.partition, stretch.from, Some(stretch.until))?;
+        Ok(Some(Opened { stretch, reader }))
     }
 }
 
@@ -184,15 +192,15 @@ impl Replay<'_> {
     /// Reads one stretch after the other, until there is none or nobody waits for them.
     fn read_from(&self, ahead: &Mutex<Ahead>, has_failed: &AtomicBool) -> Result<(), SqlError> {
         while !has_failed.load(Ordering::Relaxed) && self.runtime.takes_history(self.view) {
-            let next = ahead.lock().unwrap_or_else(PoisonError::into_inner).open_next();
+            let next = ahead.lock().unwrap_or_else(PoisonError::into_inner).open_next()?;
             let Some(opened) = next else { break };
-            let (stretch, reader) = opened?;
-            self.read(&stretch, reader)?;
+            self.read(opened)?;
         }
         Ok(())
     }
 
-    fn read(&self, stretch: &Stretch, mut reader: Box<dyn PartitionReader>) -> Result<(), SqlError> {
+    fn read(&self, opened: Opened) -> Result<(), SqlError> {
+        let Opened { stretch, mut reader } = opened;
         let partition = &stretch.partition;
         let mut idle_since = Instant::now();
         loop {
