@@ -70,3 +70,11 @@ SELECT uid, sum(amount) + 1 AS s FROM orders WHERE amount > 0 GROUP BY uid;
 SELECT plan, count(id) AS i, count(name) AS n FROM users GROUP BY plan;
 --> Aggregate count(id), count(name) group by (plan)  key=(plan) changing state=unbounded: grows with the distinct (plan); grouping by a watermarked window_end would bound it
 -->   Input users (id, name, plan)  key=(id) changing state=none
+
+SELECT plan, count(*) FROM users GROUP BY ROLLUP (plan);
+--> Union all (plan, count)  key=none changing state=none
+-->   Aggregate count(*) group by (plan)  key=(plan) changing state=unbounded: grows with the distinct (plan); grouping by a watermarked window_end would bound it
+-->     Input users (plan)  key=none changing state=none
+-->   Fused select NULL as place0, count_1 as place2  key=() changing state=none
+-->     Aggregate count(*)  key=() changing state=1 row
+-->       Input users (id)  key=(id) changing state=none

@@ -20,17 +20,9 @@ SELECT id, random() AS r FROM users;
 --> 0A000: the volatile function random() in a materialized view is not supported
 --> hint: A view must answer the same for the same rows: use it in a SELECT over the view.
 
-SELECT * FROM CUMULATE(clicks, ts, INTERVAL '1 minute', INTERVAL '1 hour');
---> 0A000: CUMULATE is not supported
---> hint: Use TUMBLE or HOP.
-
 SELECT * FROM SESSION(clicks PARTITION BY uid, ts, INTERVAL '10 minutes');
 --> 0A000: SESSION is not supported
 --> hint: Use TUMBLE or HOP.
-
-SELECT plan, count(*) FROM users GROUP BY ROLLUP (plan);
---> 0A000: GROUPING SETS, ROLLUP or CUBE in a materialized view is not supported
---> hint: Write a GROUP BY for each set and put UNION ALL between them.
 
 SELECT * FROM TUMBLE(clicks, ts, INTERVAL '1 month');
 --> 0A000: a window of months or years is not supported
@@ -77,9 +69,6 @@ SELECT c.url, u.name FROM clicks c FULL JOIN users FOR SYSTEM_TIME AS OF PROCTIM
 SELECT c.url, u.name FROM clicks c JOIN users FOR SYSTEM_TIME AS OF c.ts AS u ON c.uid = u.id;
 --> 0A000: FOR SYSTEM_TIME AS OF a column is not supported
 --> hint: Use FOR SYSTEM_TIME AS OF PROCTIME(), which joins as of arrival.
-
-SELECT c.url, l.line FROM clicks c ASOF JOIN log l MATCH_CONDITION (c.ts >= l.ts) ON c.uid = l.uid;
---> 42601: syntax error at or near "MATCH_CONDITION"
 
 -- Mistakes.
 SELECT id, id FROM users;

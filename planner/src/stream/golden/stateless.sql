@@ -40,3 +40,15 @@ SELECT * FROM (VALUES (1, 'a'), (2, NULL)) AS v (k, t) WHERE k > 1;
 SELECT count(*) FROM users;
 --> Aggregate count(*)  key=() changing state=1 row
 -->   Input users (id)  key=(id) changing state=none
+
+SELECT u.id, w FROM users u, string_to_table(u.name, ' ') w;
+--> Fused select id, string_to_array(name, ' ') as value | unnest value | select id, value_1 as w  key=none changing state=none
+-->   Input users (id, name)  key=(id) changing state=none
+
+SELECT u.id, generate_series(1, 3) AS n, w.o FROM users u LEFT JOIN LATERAL string_to_table(u.name, ' ') WITH ORDINALITY AS w(t, o) ON true;
+--> Fused select id, ordinality, [1, 2, 3] as value_4 | unnest value_4 | select id, value_5::integer as n, ordinality as o  key=none changing state=none
+-->   Join left on name is not distinct from name_1  key=none changing state=unbounded: keeps the rows of both sides; equal window_end on both, or FOR SYSTEM_TIME AS OF PROCTIME(), would bound it
+-->     Input users (id, name)  key=(id) changing state=none
+-->     Fused select string_to_array(name_1, ' ') as __common_expr_1, name_1 | select __common_expr_1 as value, generate_series(1, array_length(__common_expr_1)::bigint + 0, 1)::integer[] as value_1, name_1 | unnest value, value_1 | select value_3::bigint as ordinality, name_1  key=none changing state=none
+-->       Aggregate distinct group by (name_1)  key=(name_1) changing state=unbounded: grows with the distinct (name_1); grouping by a watermarked window_end would bound it
+-->         Input users (name_1)  key=none changing state=none

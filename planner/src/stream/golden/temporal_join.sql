@@ -51,3 +51,14 @@ SELECT c.url, u.name, l.line FROM clicks c JOIN users FOR SYSTEM_TIME AS OF PROC
 -->         Input clicks (uid, url)  key=none append-only state=none
 -->         Input users (id, name)  key=(id) changing state=none
 -->     Input log (uid_1, line)  key=none append-only state=none
+
+SELECT c.url, l.line FROM clicks c ASOF JOIN log l MATCH_CONDITION (c.ts >= l.ts) ON c.uid = l.uid;
+--> Fused select url, line  key=none changing state=none
+-->   Join inner on uid = key2 and ts IS NOT DISTINCT FROM ts_2  key=none changing state=unbounded: keeps the rows of both sides; equal window_end on both, or FOR SYSTEM_TIME AS OF PROCTIME(), would bound it
+-->     Input clicks (uid, url, ts)  key=none append-only watermark=(ts: clicks) state=none
+-->     Fused select line, ts_2, uid_1 as key2  key=(ts_2, key2) changing state=none
+-->       TopN first 1 of each (ts_2, uid_1) order by ts_1 desc nulls last, line nulls first, ts_1 nulls first  key=(ts_2, uid_1) changing state=unbounded: grows with the rows it reads, which may be retracted; partitioning by a watermarked window_end would bound it
+-->         Join inner on ts_1 <= ts_2  key=none changing state=unbounded: keeps the rows of both sides; equal window_end on both, or FOR SYSTEM_TIME AS OF PROCTIME(), would bound it
+-->           Input log (uid_1, line, ts_1)  key=none append-only state=none
+-->           Aggregate distinct group by (ts_2) complete at watermark(clicks) >= ts_2 + 1us  key=(ts_2) changing watermark=(ts_2: clicks) state=until watermark(clicks)
+-->             Input clicks (ts_2)  key=none append-only watermark=(ts_2: clicks) state=none

@@ -122,3 +122,17 @@ SELECT * FROM minutes EMIT ON WINDOW CLOSE;
 SELECT uid, total FROM totals WHERE total > 10;
 --> Fused where total > 10.00  key=(uid) changing state=none
 -->   Input totals (uid, total)  key=(uid) changing state=none
+
+SELECT * FROM CUMULATE(clicks, ts, INTERVAL '1 minute', INTERVAL '1 hour');
+--> Fused cumulate ts by 1min to 1h  key=none append-only watermark=(ts: clicks; window_start: clicks; window_end: clicks) state=none
+-->   Input clicks (uid, url, ts)  key=none append-only watermark=(ts: clicks) state=none
+
+SELECT window_end, url, count(*) FROM CUMULATE(clicks, ts, INTERVAL '10 minutes', INTERVAL '1 hour') GROUP BY window_end, url;
+--> Aggregate count(*) group by (window_end, url) complete at watermark(clicks) >= window_end  key=(window_end, url) changing watermark=(window_end: clicks) state=until watermark(clicks)
+-->   Fused cumulate ts by 10min to 1h | select url, window_end  key=none append-only watermark=(window_end: clicks) state=none
+-->     Input clicks (url, ts)  key=none append-only watermark=(ts: clicks) state=none
+
+SELECT window_start, window_end, count(*) FROM CUMULATE(clicks, ts, INTERVAL '10 minutes', INTERVAL '1 hour') GROUP BY window_start, window_end EMIT ON WINDOW CLOSE;
+--> Aggregate count(*) group by (window_start, window_end) complete at watermark(clicks) >= window_end, emitted then  key=(window_start, window_end) append-only watermark=(window_end: clicks) state=until watermark(clicks)
+-->   Fused cumulate ts by 10min to 1h | select window_start, window_end  key=none append-only watermark=(window_start: clicks; window_end: clicks) state=none
+-->     Input clicks (ts)  key=none append-only watermark=(ts: clicks) state=none
