@@ -115,10 +115,7 @@ impl Generator {
         };
         let seconds = self.dice.pick(&[5, 10, 20]);
         let sides = [(&left, "l"), (&right, "r")].map(|(relation, alias)| {
-            let condition = match alias {
-                "l" => self.condition(&qualified(&relation.columns, "w")),
-                _ => self.undecided("w.k"),
-            };
+            let condition = self.condition_of_side(relation, alias);
             format!(
                 "(SELECT window_end, k, count(*) AS n FROM TUMBLE({}, ts, INTERVAL '{seconds}' SECOND) AS w WHERE \
                  {condition} GROUP BY window_end, k) AS {alias}",
@@ -161,6 +158,13 @@ impl Generator {
             sources,
         };
         made
+    }
+
+    fn condition_of_side(&mut self, relation: &Relation, alias: &str) -> String {
+        match alias {
+            "l" => self.condition(&qualified(&relation.columns, "w")),
+            _ => self.undecided("w.k"),
+        }
     }
 
     /// A condition that nobody can decide without the rows: without any from its right side, an outer join would not
