@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 /// How long the workers should be busy with the rows of one epoch.
 const AIM: Duration = Duration::from_millis(100);
 /// How many rows an epoch takes before anything is learned, at least, and at most. With fewer an epoch would hardly be
-/// shorter: each costs something for each view.
+/// shorter: each costs something for each view, and a source gives whole batches.
 const FIRST_ROWS: usize = 64 * 1024;
-const MIN_ROWS: usize = 16 * 1024;
+const MIN_ROWS: usize = 8 * 1024;
 const MAX_ROWS: usize = 512 * 1024;
 
 /// How many source rows the next epoch takes.
