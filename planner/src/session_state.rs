@@ -9,7 +9,7 @@ use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 
-use crate::rules::{ForgetEquivalences, PushDownFilter};
+use crate::rules::{ForgetEquivalences, ForgetKeys, PushDownFilter};
 use crate::{functions, now};
 
 /// States are kept by time zone, up to this many zones.
@@ -57,6 +57,8 @@ fn build(time_zone: &str) -> SessionState {
     // It takes a constant for one distinct value also where there is no row.
     physical_rules.retain(|rule| rule.name() != "aggregate_statistics");
     physical_rules.insert(0, Arc::new(ForgetEquivalences));
+    rules.insert(0, Arc::new(ForgetKeys::Begin));
+    rules.push(Arc::new(ForgetKeys::End));
     let mut builder = SessionStateBuilder::new_with_default_features()
         .with_config(config)
         .with_optimizer_rules(rules)

@@ -4,12 +4,15 @@ use datafusion::common::Column;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::expr::Sort;
 use datafusion::logical_expr::expr::WindowFunction;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, WindowFunctionDefinition, lit};
+use datafusion::logical_expr::{
+    Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, WindowFrame, WindowFunctionDefinition, lit,
+};
 use highwater_types::{SqlError, SqlState, SqlType};
 use sqlparser::ast::{self, LimitClause, SetExpr, Spanned};
 
 use super::order::order_keys;
 use super::scope::Scope;
+use super::window::by_peers;
 use super::{Binder, Casting, ExprCx, Place, Rows};
 use crate::error::{PlanError, Result};
 
@@ -212,7 +215,11 @@ impl Binder<'_> {
         let udf = self.state.window_functions().get(function).cloned();
         let udf = udf.ok_or_else(|| PlanError::internal(format!("the function {function} is missing")))?;
         let mut call = WindowFunction::new(WindowFunctionDefinition::WindowUDF(udf), vec![]);
-        call.params.window_frame = datafusion::logical_expr::WindowFrame::new((!order_by.is_empty()).then_some(false));
+        let frame = WindowFrame::new((!order_by.is_empty()).then_some(false));
+        call.params.window_frame = match order_by.first() {
+            Some(first) => by_peers(frame, &first.expr.get_type(plan.schema())?),
+            None => frame,
+        };
         call.params.partition_by = partition_by;
         call.params.order_by = order_by;
         let call = Expr::WindowFunction(Box::new(call));

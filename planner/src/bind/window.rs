@@ -132,7 +132,7 @@ fn as_bigint(typed: Typed, cx: &ExprCx<'_>) -> Result<Typed> {
 
 /// A RANGE frame without offsets, in groups of peers, which is the same frame. DataFusion takes no RANGE over an order
 /// by these types, since it has no offset for them.
-fn by_peers(frame: WindowFrame, first_key: &DataType) -> WindowFrame {
+pub(super) fn by_peers(frame: WindowFrame, first_key: &DataType) -> WindowFrame {
     let without_offset = |bound: &WindowFrameBound| match bound {
         WindowFrameBound::CurrentRow => true,
         WindowFrameBound::Preceding(offset) | WindowFrameBound::Following(offset) => offset.is_null(),

@@ -29,7 +29,7 @@ use datafusion::optimizer::{Optimizer, OptimizerContext, OptimizerRule};
 
 use super::rewrite::{grouping_sets, ordered_aggregates};
 use crate::error::Result;
-use crate::rules::PushDownFilter;
+use crate::rules::{ForgetKeys, PushDownFilter};
 use crate::window::ProcTimeNode;
 
 type Rule = Arc<dyn OptimizerRule + Send + Sync>;
@@ -53,6 +53,7 @@ pub(super) fn optimize(plan: LogicalPlan, state: &SessionState) -> Result<Logica
 
 fn rules(as_of_arrival: bool) -> Vec<Rule> {
     let mut rules: Vec<Rule> = vec![
+        Arc::new(ForgetKeys::Begin),
         Arc::new(OptimizeUnions::new()),
         Arc::new(SimplifyExpressions::new()),
         Arc::new(ReplaceDistinctWithAggregate::new()),
@@ -63,7 +64,7 @@ fn rules(as_of_arrival: bool) -> Vec<Rule> {
     if !as_of_arrival {
         rules.push(Arc::new(EliminateCrossJoin::new()));
     }
-    let rest: [Rule; 7] = [
+    let rest: [Rule; 8] = [
         Arc::new(EliminateLimit::new()),
         Arc::new(PropagateEmptyRelation::new()),
         Arc::new(EliminateOuterJoin::new()),
@@ -71,6 +72,7 @@ fn rules(as_of_arrival: bool) -> Vec<Rule> {
         Arc::new(EliminateGroupByConstant::new()),
         Arc::new(CommonSubexprEliminate::new()),
         Arc::new(OptimizeProjections::new()),
+        Arc::new(ForgetKeys::End),
     ];
     rules.extend(rest);
     rules
