@@ -111,7 +111,7 @@ impl Generator {
         } else {
             self.value(scope, kind)
         };
-        match self.dice.below(11) {
+        match self.dice.below(13) {
             0 => {
                 self.mark("count");
                 ("count(*)".to_string(), Kind::Int8)
@@ -152,6 +152,16 @@ impl Generator {
                 self.mark("string_agg");
                 let text = self.value(scope, Kind::Text);
                 (format!("string_agg({text}, ',' ORDER BY {text})"), Kind::Text)
+            }
+            11 if kind != Kind::Jsonb => {
+                self.mark("min_by");
+                let by = self.value(scope, Kind::Int4);
+                let call = self.dice.pick(&["min_by", "max_by"]);
+                (format!("{call}({arg}, {by})"), kind)
+            }
+            12 => {
+                self.mark("median");
+                (format!("median({})", self.value(scope, Kind::Int4)), Kind::Float8)
             }
             _ => {
                 self.mark("sum");

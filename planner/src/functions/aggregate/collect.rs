@@ -14,6 +14,7 @@ use datafusion::logical_expr::utils::{AggregateOrderSensitivity, format_state_na
 use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility};
 use highwater_types::{SqlError, SqlState, SqlType};
 
+use super::pick;
 use crate::functions::function::{external, internal};
 use crate::functions::json_build as json;
 
@@ -45,6 +46,10 @@ pub(super) fn all() -> Vec<Arc<AggregateUDF>> {
             signature: Signature::user_defined(Volatility::Immutable),
         }))
     };
+    let by_other = |name, other: &'static str, finish| {
+        let aggregate: Arc<AggregateUDF> = one(name, 2, pick::type_of_value_by, finish, false);
+        Arc::new(aggregate.as_ref().clone().with_aliases([other]))
+    };
     let json = |_: &[DataType]| Some(DataType::Utf8);
     let jsonb = |_: &[DataType]| Some(DataType::LargeUtf8);
     vec![
@@ -52,6 +57,19 @@ pub(super) fn all() -> Vec<Arc<AggregateUDF>> {
         one("array_agg", 1, array_type, to_array, false),
         one("json_agg", 1, json, |a, t| json::collect_array(&a[0], t), false),
         one("jsonb_agg", 1, jsonb, |a, t| json::collect_array(&a[0], t), false),
+        one("first_value", 1, pick::type_of_value, pick::first, false),
+        one("last_value", 1, pick::type_of_value, pick::last, false),
+        one("any_value", 1, pick::type_of_value, pick::first, true),
+        by_other("min_by", "arg_min", pick::min_by),
+        by_other("max_by", "arg_max", pick::max_by),
+        one("median", 1, pick::type_of_median, pick::median, true),
+        one(
+            "approx_percentile",
+            2,
+            pick::type_of_value,
+            pick::approx_percentile,
+            true,
+        ),
         one("mode", 1, |t| Some(t.first()?.clone()), mode, true),
         one("percentile_disc", 2, |t| Some(t.first()?.clone()), percentile, true),
         one(
@@ -163,7 +181,7 @@ fn row_keys(values: &ArrayRef) -> std::result::Result<Vec<Vec<u8>>, SqlError> {
 }
 
 /// The first value whose place in the order reaches a fraction of all.
-fn percentile(args: &[ArrayRef], data_type: &DataType) -> std::result::Result<ScalarValue, SqlError> {
+pub(super) fn percentile(args: &[ArrayRef], data_type: &DataType) -> std::result::Result<ScalarValue, SqlError> {
     let values = &args[0];
     let fraction = arrow::compute::cast(&args[1], &DataType::Float64).map_err(internal)?;
     let fraction = fraction.as_primitive::<arrow::datatypes::Float64Type>();

@@ -1,5 +1,5 @@
 //! Aggregates whose types or values differ from DataFusion's: sums and averages that are exact and as wide as
-//! PostgreSQL's, the variances, and those of text and JSON.
+//! PostgreSQL's, the variances, those of text and JSON, and those that pick a value.
 //!
 //! The operators that maintain views have accumulators of their own; they and these agree on every value:
 //! - `sum` of integers and numerics is exact; only a final value out of range is an error (22003). `avg` of these is
@@ -13,6 +13,7 @@
 mod adapter;
 mod collect;
 mod extreme;
+mod pick;
 mod sum;
 mod sum_state;
 mod variance;

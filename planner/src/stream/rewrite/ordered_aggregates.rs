@@ -62,7 +62,8 @@ fn with_all_columns(mut function: AggregateFunction, schema: &DFSchema, group: &
 
 /// Whether a call's answer depends on the order of its rows. The aggregates that have an operator are known not to.
 fn minds_order(call: &Expr) -> bool {
-    const ORDERLESS: [&str; 21] = [
+    const ORDERLESS: [&str; 25] = [
+        "approx_percentile",
         "avg",
         "bit_and",
         "bit_or",
@@ -73,7 +74,10 @@ fn minds_order(call: &Expr) -> bool {
         "count",
         "every",
         "max",
+        "max_by",
+        "median",
         "min",
+        "min_by",
         "percentile_cont",
         "percentile_disc",
         "single_value",
