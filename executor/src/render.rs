@@ -30,7 +30,8 @@ use crate::driver::{ChunkStream, Driven, Pass, Role, drive, pass};
 use crate::exchange::Route;
 use crate::flow::FlowState;
 use crate::op::{
-    AggregateOp, Distribution, FusedOp, GeneralOp, HoldUntilOp, JoinOp, OpContext, Operator, TemporalJoinOp, TopNOp,
+    AggregateOp, Distribution, FusedOp, GeneralOp, HoldUntilOp, JoinOp, OpContext, Operator, SessionOp, TemporalJoinOp,
+    TopNOp,
 };
 use crate::sink::CollectionSink;
 
@@ -225,7 +226,7 @@ impl Builder {
         let spread = self.spread(node, &routes);
         let schema = Arc::clone(node.schema.inner());
         self.stages.push(Stage {
-            name: name(&node.op).to_string(),
+            name: node.op.name().to_string(),
             schema,
             spread,
             work,
@@ -277,7 +278,9 @@ impl Builder {
                 // A row is where its key says, whichever side that stands on.
                 JoinKind::Full => Spread::EqualRowsMeet,
             },
-            StreamOp::TemporalJoin(_) | StreamOp::TopN(_) | StreamOp::HoldUntil { .. } => arrives(0),
+            StreamOp::TemporalJoin(_) | StreamOp::TopN(_) | StreamOp::Session(_) | StreamOp::HoldUntil { .. } => {
+                arrives(0)
+            }
             StreamOp::General(general) => match arrives(0) {
                 Spread::ByColumns(columns) => place_of(&columns, &general.partition)
                     .and_then(|spread| match spread {
@@ -388,6 +391,7 @@ fn work(node: &StreamNode, context: &OpContext) -> Result<Work, ExecError> {
             let release = &node.properties.release;
             Box::new(TopNOp::try_new(top, &inputs, output, release, is_append_only, context)?)
         }
+        StreamOp::Session(session) => Box::new(SessionOp::try_new(session, &inputs, output.inner())?),
         StreamOp::General(general) => Box::new(GeneralOp::try_new(
             general,
             &inputs,
@@ -415,19 +419,4 @@ fn is_timed(node: &StreamNode) -> bool {
         || holds
         || !node.properties.release.is_empty()
         || matches!(node.properties.state, StateBound::Watermark(_))
-}
-
-fn name(op: &StreamOp) -> &'static str {
-    match op {
-        StreamOp::Input { .. } => "Input",
-        StreamOp::Constant(_) => "Constant",
-        StreamOp::Fused(_) => "Fused",
-        StreamOp::Aggregate(_) => "Aggregate",
-        StreamOp::Join(_) => "Join",
-        StreamOp::TemporalJoin(_) => "TemporalJoin",
-        StreamOp::TopN(_) => "TopN",
-        StreamOp::Union => "Union",
-        StreamOp::General(_) => "General",
-        StreamOp::HoldUntil { .. } => "HoldUntil",
-    }
 }

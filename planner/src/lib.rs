@@ -16,6 +16,7 @@ mod position;
 mod query;
 mod rules;
 mod session_state;
+mod session_window;
 pub mod stream;
 #[cfg(test)]
 mod tests;
@@ -37,5 +38,6 @@ pub use now::{instant, with_now, with_now_as_parameter};
 pub use position::Mark;
 pub use query::{BoundQuery, OutputColumn, QueryPlan, bind_query, plan_expressions, plan_query, relations_read};
 pub use session_state::{session_state, shared_session_state};
+pub use session_window::SessionNode;
 pub use stream::{ViewPlan, explain_stream, plan_view};
 pub use window::{ProcTimeNode, WINDOW_END, WINDOW_START, WindowNode};

@@ -41,23 +41,13 @@ impl WindowNode {
         bounds: [Column; 2],
     ) -> Result<WindowNode> {
         let time_column = input.schema().index_of_column(&time)?;
-        let time_field = Arc::clone(&input.schema().fields()[time_column]);
-        let mut fields: Vec<(Option<TableReference>, _)> = input
-            .schema()
-            .iter()
-            .map(|(q, f)| (q.cloned(), Arc::clone(f)))
-            .collect();
-        for bound in &bounds {
-            let field = time_field.as_ref().clone().with_name(&bound.name).with_nullable(true);
-            fields.push((bound.relation.clone(), Arc::new(field)));
-        }
-        let schema = DFSchema::new_with_metadata(fields, input.schema().metadata().clone())?;
+        let schema = with_bounds(input.schema(), &time, &bounds)?;
         Ok(WindowNode {
             input,
             time,
             assign: WindowAssign { time_column, ..assign },
             bounds,
-            schema: Arc::new(schema),
+            schema,
         })
     }
 }
@@ -183,7 +173,18 @@ impl UserDefinedLogicalNodeCore for ProcTimeNode {
     }
 }
 
-fn only_input(inputs: Vec<LogicalPlan>) -> Result<LogicalPlan> {
+/// The input's columns, then a window's bounds, of the time column's type.
+pub(crate) fn with_bounds(input: &DFSchema, time: &Column, bounds: &[Column; 2]) -> Result<DFSchemaRef> {
+    let time = Arc::clone(&input.fields()[input.index_of_column(time)?]);
+    let mut fields: Vec<(Option<TableReference>, _)> = input.iter().map(|(q, f)| (q.cloned(), Arc::clone(f))).collect();
+    for bound in bounds {
+        let field = time.as_ref().clone().with_name(&bound.name).with_nullable(true);
+        fields.push((bound.relation.clone(), Arc::new(field)));
+    }
+    Ok(Arc::new(DFSchema::new_with_metadata(fields, input.metadata().clone())?))
+}
+
+pub(crate) fn only_input(inputs: Vec<LogicalPlan>) -> Result<LogicalPlan> {
     let count = inputs.len();
     match <[LogicalPlan; 1]>::try_from(inputs) {
         Ok([input]) => Ok(input),

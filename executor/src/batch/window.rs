@@ -1,5 +1,5 @@
-//! The planner's own nodes in snapshot queries: [`WindowNode`] runs through the very operator that views use, and
-//! [`ProcTimeNode`] has nothing to do where all relations are read as of one epoch.
+//! The planner's own nodes in snapshot queries: [`WindowNode`] and [`SessionNode`] run through the very operators that
+//! views use, and [`ProcTimeNode`] has nothing to do where all relations are read as of one epoch.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -15,19 +15,20 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{LogicalPlan, UserDefinedLogicalNode};
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_expr::{Distribution, EquivalenceProperties, Partitioning, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties, ReplaceChildrenOptions,
 };
 use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
-use futures::StreamExt;
-use highwater_planner::stream::plan::{Step, WindowAssign};
-use highwater_planner::{ProcTimeNode, WindowNode, session_state};
+use futures::{StreamExt, stream};
+use highwater_planner::stream::plan::{Session as Sessions, Step, WindowAssign};
+use highwater_planner::{ProcTimeNode, SessionNode, WindowNode, session_state};
 use highwater_types::{Delta, Epoch, SqlError, Tick};
 
-use crate::op::{FusedOp, OpContext, Operator, Output};
+use crate::collection::additions;
+use crate::op::{FusedOp, OpContext, Operator, Output, SessionOp, Step as OpStep};
 
 /// Window assignment needs no session: it has no expression.
 static CONTEXT: LazyLock<OpContext> = LazyLock::new(|| OpContext {
@@ -49,18 +50,24 @@ impl ExtensionPlanner for ExtensionNodes {
         _session: &dyn Session,
         _context: &PhysicalPlanningContext,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        let schema = Arc::clone(node.schema().inner());
         let node = node.as_any();
         if node.is::<ProcTimeNode>() {
             return Ok(Some(Arc::clone(&inputs[0])));
         }
-        let Some(window) = node.downcast_ref::<WindowNode>() else {
+        let (windows, below) = if let Some(window) = node.downcast_ref::<WindowNode>() {
+            (Windows::Assigned(window.assign.clone()), &window.input)
+        } else if let Some(session) = node.downcast_ref::<SessionNode>() {
+            (Windows::Sessions(session.session()?), &session.input)
+        } else {
             return Ok(None);
         };
+        let names = by_place(below.schema())?;
         Ok(Some(Arc::new(WindowExec::new(
             Arc::clone(&inputs[0]),
-            window.assign.clone(),
-            by_place(window.input.schema())?,
-            Arc::clone(datafusion::logical_expr::UserDefinedLogicalNodeCore::schema(window).inner()),
+            windows,
+            names,
+            schema,
         ))))
     }
 }
@@ -77,36 +84,67 @@ fn by_place(schema: &DFSchema) -> Result<DFSchemaRef> {
 #[derive(Debug)]
 struct WindowExec {
     input: Arc<dyn ExecutionPlan>,
-    assign: WindowAssign,
+    windows: Windows,
     input_schema: DFSchemaRef,
     properties: Arc<PlanProperties>,
+}
+
+/// Which windows.
+#[derive(Debug, Clone)]
+enum Windows {
+    Assigned(WindowAssign),
+    Sessions(Sessions),
+}
+
+impl Windows {
+    /// The operator that makes them.
+    fn operator(&self, input: &DFSchemaRef, output: &SchemaRef) -> Result<Box<dyn Operator + Send>> {
+        let inputs = [Arc::clone(input)];
+        Ok(match self {
+            Windows::Assigned(assign) => {
+                let steps = [Step::Window(assign.clone())];
+                Box::new(FusedOp::try_new(&steps, &inputs, input, &CONTEXT).map_err(external)?)
+            }
+            Windows::Sessions(session) => Box::new(SessionOp::try_new(session, &inputs, output).map_err(external)?),
+        })
+    }
 }
 
 impl WindowExec {
     fn new(
         input: Arc<dyn ExecutionPlan>,
-        assign: WindowAssign,
+        windows: Windows,
         input_schema: DFSchemaRef,
         schema: SchemaRef,
     ) -> WindowExec {
+        let (partitioning, emission) = match windows {
+            Windows::Assigned(_) => (input.output_partitioning().clone(), EmissionType::Incremental),
+            Windows::Sessions(_) => (Partitioning::UnknownPartitioning(1), EmissionType::Final),
+        };
         let properties = PlanProperties::new(
             EquivalenceProperties::new(schema),
-            input.output_partitioning().clone(),
-            EmissionType::Incremental,
+            partitioning,
+            emission,
             Boundedness::Bounded,
         );
         WindowExec {
             input,
-            assign,
+            windows,
             input_schema,
             properties: Arc::new(properties),
         }
+    }
+
+    fn over(&self, mut children: Vec<Arc<dyn ExecutionPlan>>) -> Arc<dyn ExecutionPlan> {
+        let (input, windows) = (children.swap_remove(0), self.windows.clone());
+        let exec = WindowExec::new(input, windows, Arc::clone(&self.input_schema), self.schema());
+        Arc::new(exec)
     }
 }
 
 impl DisplayAs for WindowExec {
     fn fmt_as(&self, _t: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "WindowExec: {:?}", self.assign)
+        write!(f, "WindowExec: {:?}", self.windows)
     }
 }
 
@@ -130,39 +168,36 @@ impl ExecutionPlan for WindowExec {
         Ok(TreeNodeRecursion::Continue)
     }
 
-    fn replace_children(
-        self: Arc<Self>,
-        mut children: Vec<Arc<dyn ExecutionPlan>>,
-        _options: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let (input, assign) = (children.swap_remove(0), self.assign.clone());
-        Ok(Arc::new(WindowExec::new(
-            input,
-            assign,
-            Arc::clone(&self.input_schema),
-            self.schema(),
-        )))
+    fn required_input_distribution(&self) -> Vec<Distribution> {
+        vec![match self.windows {
+            Windows::Assigned(_) => Distribution::UnspecifiedDistribution,
+            Windows::Sessions(_) => Distribution::SinglePartition,
+        }]
     }
 
-    fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        let (input, assign) = (children.swap_remove(0), self.assign.clone());
-        Ok(Arc::new(WindowExec::new(
-            input,
-            assign,
-            Arc::clone(&self.input_schema),
-            self.schema(),
-        )))
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        _options: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self.over(children))
+    }
+
+    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self.over(children))
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let schema = self.schema();
-        let steps = [Step::Window(self.assign.clone())];
-        let inputs = [Arc::clone(&self.input_schema)];
-        let mut operator = FusedOp::try_new(&steps, &inputs, &self.input_schema, &CONTEXT).map_err(external)?;
+        let mut operator = self.windows.operator(&self.input_schema, &schema)?;
         let own = Arc::clone(&schema);
-        let rows = self.input.execute(partition, context)?.flat_map(move |batch| {
-            let windowed = batch.and_then(|batch| assign(&mut operator, batch, &own));
-            futures::stream::iter(match windowed {
+        let batches = self.input.execute(partition, context)?.map(Some);
+        let rows = batches.chain(stream::iter([None])).flat_map(move |batch| {
+            let windowed = match batch {
+                Some(batch) => batch.and_then(|batch| update(operator.as_mut(), batch, &own)),
+                None => close(operator.as_mut(), &own),
+            };
+            stream::iter(match windowed {
                 Ok(batches) => batches.into_iter().map(Ok).collect::<Vec<_>>(),
                 Err(error) => vec![Err(error)],
             })
@@ -171,19 +206,34 @@ impl ExecutionPlan for WindowExec {
     }
 }
 
-/// Runs one batch through the operator. A row that has no window is an error here.
-fn assign(operator: &mut FusedOp, batch: RecordBatch, schema: &SchemaRef) -> Result<Vec<RecordBatch>> {
+/// The epoch that an operator sees in a snapshot query.
+fn tick() -> Tick {
+    Tick::new(Epoch::ZERO, 0)
+}
+
+/// Gives an operator one batch.
+fn update(operator: &mut dyn Operator, batch: RecordBatch, schema: &SchemaRef) -> Result<Vec<RecordBatch>> {
     let mut out = Output::default();
-    let tick = Tick::new(Epoch::ZERO, 0);
-    operator
-        .update(&tick, 0, &Delta::insert(batch), &mut out)
-        .map_err(external)?;
+    let delta = Delta::insert(batch);
+    operator.update(&tick(), 0, &delta, &mut out).map_err(external)?;
+    rows_of(out, schema)
+}
+
+/// Tells an operator that there is no more.
+fn close(operator: &mut dyn Operator, schema: &SchemaRef) -> Result<Vec<RecordBatch>> {
+    let mut out = Output::default();
+    while operator.close(&tick(), &mut out).map_err(external)? == OpStep::Yield {}
+    rows_of(out, schema)
+}
+
+/// What an operator shipped. A row that has no window is an error here.
+fn rows_of(mut out: Output, schema: &SchemaRef) -> Result<Vec<RecordBatch>> {
     let (deltas, faults) = out.take();
     if let Some((fault, _)) = faults.into_iter().next() {
         return Err(DataFusionError::External(Box::new(SqlError::from(fault))));
     }
     let own_schema = |delta: Delta| {
-        let batch = delta.into_parts().0;
+        let batch = additions(&delta).map_err(external)?;
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         Ok(RecordBatch::try_new_with_options(
             Arc::clone(schema),

@@ -12,7 +12,9 @@ mod general;
 mod hold_until;
 mod join;
 mod keys;
+mod row_keys;
 mod rows;
+mod session;
 mod temporal_join;
 mod top_n;
 
@@ -27,6 +29,7 @@ pub use fused::FusedOp;
 pub use general::GeneralOp;
 pub use hold_until::HoldUntilOp;
 pub use join::JoinOp;
+pub use session::SessionOp;
 pub use temporal_join::TemporalJoinOp;
 pub use top_n::TopNOp;
 

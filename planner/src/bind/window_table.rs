@@ -1,9 +1,9 @@
-//! TUMBLE, HOP and CUMULATE in FROM become a [`WindowNode`]. SESSION is refused by name.
+//! TUMBLE, HOP and CUMULATE in FROM become a [`WindowNode`], SESSION a [`SessionNode`].
 
 use std::sync::Arc;
 
 use datafusion::common::{Column, ScalarValue};
-use datafusion::logical_expr::{Expr, Extension, LogicalPlan};
+use datafusion::logical_expr::{Expr, Extension, LogicalPlan, UserDefinedLogicalNode};
 use highwater_parser::{WindowCall, WindowFunction, WindowInput};
 use highwater_types::{IntervalParts, SqlType};
 use sqlparser::ast::{self, Spanned};
@@ -12,6 +12,7 @@ use super::from::{derived, with_column_names};
 use super::scope::{Scope, ScopeColumn, ScopeTable, fold};
 use super::{Binder, Casting, ExprCx, Place, Source};
 use crate::error::{PlanError, Result};
+use crate::session_window::SessionNode;
 use crate::stream::plan::{WindowAssign, WindowKind};
 use crate::window::{WINDOW_END, WINDOW_START, WindowNode};
 
@@ -23,14 +24,6 @@ impl Binder<'_> {
         call: &WindowCall<'_>,
         alias: Option<&ast::TableAlias>,
     ) -> Result<Source> {
-        let kind = match call.function {
-            WindowFunction::Tumble => WindowKind::Tumble,
-            WindowFunction::Hop => WindowKind::Hop,
-            WindowFunction::Cumulate => WindowKind::Cumulate,
-            WindowFunction::Session => {
-                return Err(PlanError::unsupported("SESSION", "Use TUMBLE or HOP.").at(call.time.span()));
-            }
-        };
         let source = match &call.input {
             WindowInput::Relation(name) => self.bind_relation(name, None)?,
             WindowInput::Query(query) => {
@@ -39,15 +32,59 @@ impl Binder<'_> {
             }
         };
         let time = self.time_column(call.time, &source)?;
-        let assign = self.window_assign(kind, &call.intervals)?;
         let qualifier = self.names.fresh("window");
         let bounds = [WINDOW_START, WINDOW_END].map(|name| Column::new(Some(qualifier.clone()), name));
-        let node = WindowNode::try_new(Arc::new(source.plan), time.0, assign, bounds.clone())?;
+        let node: Arc<dyn UserDefinedLogicalNode> = match window_kind(call.function) {
+            None => Arc::new(self.session(call, &source, time.0, bounds.clone())?),
+            Some(_) if !call.partition_by.is_empty() => return Err(partition_refused(call)),
+            Some(kind) => {
+                let assign = self.window_assign(kind, &call.intervals)?;
+                let input = Arc::new(source.plan.clone());
+                Arc::new(WindowNode::try_new(input, time.0, assign, bounds.clone())?)
+            }
+        };
         let table = windowed_table(source.scope, &bounds, &time.1, call.input_alias, alias);
         Ok(Source {
-            plan: LogicalPlan::Extension(Extension { node: Arc::new(node) }),
+            plan: LogicalPlan::Extension(Extension { node }),
             scope: Scope::of_table(with_column_names(table, alias)?),
         })
+    }
+
+    fn session(
+        &mut self,
+        call: &WindowCall<'_>,
+        source: &Source,
+        time: Column,
+        bounds: [Column; 2],
+    ) -> Result<SessionNode> {
+        let mut partition: Vec<Column> = Vec::with_capacity(call.partition_by.len());
+        for expr in &call.partition_by {
+            let mut cx = ExprCx::new(&source.scope, source.plan.schema(), Place::Function);
+            match self.bind_expr(expr, &mut cx)?.expr {
+                Expr::Column(column) if partition.contains(&column) => {}
+                Expr::Column(column) => partition.push(column),
+                _ => {
+                    return Err(PlanError::unsupported(
+                        "a session partitioned by an expression",
+                        "Compute it in a subquery: SESSION((SELECT ..., expression AS k FROM t) PARTITION BY k, ts, gap).",
+                    )
+                    .at(expr.span()));
+                }
+            }
+        }
+        let [gap] = call.intervals.as_slice() else {
+            return Err(PlanError::internal("a session without a gap"));
+        };
+        let gap_us = self.micros(gap).map_err(|error| error.at(gap.span()))?;
+        if gap_us <= 0 {
+            return Err(PlanError::InvalidParameter {
+                message: "the gap of a session must be positive".to_string(),
+                hint: None,
+            }
+            .at(gap.span()));
+        }
+        let input = Arc::new(source.plan.clone());
+        Ok(SessionNode::try_new(input, time, partition, gap_us, bounds)?)
     }
 
     fn time_column(&mut self, expr: &ast::Expr, source: &Source) -> Result<(Column, SqlType)> {
@@ -139,6 +176,27 @@ impl Binder<'_> {
                 message: "the interval of a window is out of range".to_string(),
                 hint: None,
             })
+    }
+}
+
+/// The kind of window, where rows need no others to know theirs.
+fn window_kind(function: WindowFunction) -> Option<WindowKind> {
+    match function {
+        WindowFunction::Tumble => Some(WindowKind::Tumble),
+        WindowFunction::Hop => Some(WindowKind::Hop),
+        WindowFunction::Cumulate => Some(WindowKind::Cumulate),
+        WindowFunction::Session => None,
+    }
+}
+
+fn partition_refused(call: &WindowCall<'_>) -> PlanError {
+    let name = call.function.name();
+    let message = format!("PARTITION BY in {name}");
+    let hint = format!("Only SESSION has partitions; leave it out: a window of {name} is the same for all rows.");
+    let refused = PlanError::unsupported(message, hint);
+    match call.partition_by.first() {
+        Some(expr) => refused.at(expr.span()),
+        None => refused,
     }
 }
 

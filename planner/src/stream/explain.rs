@@ -10,7 +10,7 @@ use highwater_types::RelationId;
 
 use super::expression_text::{duration, expression};
 use super::plan::{
-    Aggregate, AggregateCall, AggregateKind, Join, JoinKind, Properties, RankKind, SortKey, StateBound, Step,
+    Aggregate, AggregateCall, AggregateKind, Join, JoinKind, Properties, RankKind, Session, SortKey, StateBound, Step,
     StreamNode, StreamOp, StreamPlan, TopN, WindowAssign, WindowKind,
 };
 use crate::catalog::Catalog;
@@ -59,6 +59,7 @@ impl Explain<'_> {
                 format!("TemporalJoin {word} as of arrival on {on}")
             }
             StreamOp::TopN(top) => top_n_text(top, &below(0)),
+            StreamOp::Session(session) => self.session(session, &below(0)),
             StreamOp::Union => format!("Union all ({})", names(node).join(", ")),
             StreamOp::General(general) => {
                 let partition = list(&general.partition, &below(0));
@@ -101,6 +102,22 @@ impl Explain<'_> {
             let emit = if complete.emit_on_close { ", emitted then" } else { "" };
             let sources = self.relations(&complete.sources);
             text.push_str(&format!(" complete at watermark({sources}) >= {column}{after}{emit}"));
+        }
+        text
+    }
+
+    fn session(&self, session: &Session, columns: &[String]) -> String {
+        let mut text = format!(
+            "Session {} gap {}",
+            columns[session.time_column],
+            duration(session.gap_us)
+        );
+        if !session.partition.is_empty() {
+            text.push_str(&format!(" partition by {}", list(&session.partition, columns)));
+        }
+        if let Some(complete) = &session.complete {
+            let (sources, after) = (self.relations(&complete.sources), after(complete.after_us));
+            text.push_str(&format!(" complete at watermark({sources}) >= window_end{after}"));
         }
         text
     }

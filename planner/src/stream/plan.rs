@@ -101,6 +101,8 @@ pub enum StreamOp {
     TemporalJoin(TemporalJoin),
     /// The first rows of each partition, in an order.
     TopN(TopN),
+    /// Gathers rows into sessions, and appends the bounds of their session to them.
+    Session(Session),
     /// All rows of all inputs. Columns agree by position.
     Union,
     /// Keeps its input rows by partition, and for partitions touched in an epoch runs a batch plan over them.
@@ -115,6 +117,25 @@ pub enum StreamOp {
         /// Whose watermarks.
         sources: Vec<RelationId>,
     },
+}
+
+impl StreamOp {
+    /// What the operator is called.
+    pub fn name(&self) -> &'static str {
+        match self {
+            StreamOp::Input { .. } => "Input",
+            StreamOp::Constant(_) => "Constant",
+            StreamOp::Fused(_) => "Fused",
+            StreamOp::Aggregate(_) => "Aggregate",
+            StreamOp::Join(_) => "Join",
+            StreamOp::TemporalJoin(_) => "TemporalJoin",
+            StreamOp::TopN(_) => "TopN",
+            StreamOp::Session(_) => "Session",
+            StreamOp::Union => "Union",
+            StreamOp::General(_) => "General",
+            StreamOp::HoldUntil { .. } => "HoldUntil",
+        }
+    }
 }
 
 /// A stateless step. Expressions are over the output of the step before (for the first, of the node's input).
@@ -310,6 +331,29 @@ pub enum RankKind {
     Rank,
     /// 1, 1, 2.
     DenseRank,
+}
+
+/// SESSION windows. Output columns: the input's, then `window_start` (the time of the session's first row) and
+/// `window_end` (that of its last, and the gap), of the time column's type. A row with a NULL time is in no session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// Columns of the partition: each has sessions of its own. Empty: one partition.
+    pub partition: Vec<usize>,
+    /// Position of the time column: `timestamp` or `timestamptz`, in microseconds.
+    pub time_column: usize,
+    /// Rows whose times lie less than this many microseconds apart are in one session.
+    pub gap_us: i64,
+    /// When a session is complete, and its rows need not be kept; `None`: never.
+    pub complete: Option<SessionCompletion>,
+}
+
+/// When a session is complete: when the smallest watermark of `sources` reaches its end plus `after_us`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionCompletion {
+    /// Microseconds after the session's end.
+    pub after_us: i64,
+    /// Whose watermarks.
+    pub sources: Vec<RelationId>,
 }
 
 /// The general operator: right for anything that a batch plan can compute partition by partition.

@@ -222,18 +222,7 @@ fn with_view_names(built: Built, columns: &[Column]) -> Result<Built> {
 
 fn collect_notices(node: &StreamNode, notices: &mut Vec<String>) {
     if let StateBound::Unbounded(text) = &node.properties.state {
-        let word = match &node.op {
-            StreamOp::Input { .. } => "Input",
-            StreamOp::Constant(_) => "Constant",
-            StreamOp::Fused(_) => "Fused",
-            StreamOp::Aggregate(_) => "Aggregate",
-            StreamOp::Join(_) => "Join",
-            StreamOp::TemporalJoin(_) => "TemporalJoin",
-            StreamOp::TopN(_) => "TopN",
-            StreamOp::Union => "Union",
-            StreamOp::General(_) => "General",
-            StreamOp::HoldUntil { .. } => "HoldUntil",
-        };
+        let word = node.op.name();
         notices.push(format!("state of {word} is unbounded: {text}"));
     }
     for input in &node.inputs {

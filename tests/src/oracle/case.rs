@@ -105,7 +105,7 @@ impl View {
 
     /// The query that answers what the view must; for a join as of arrival, the rows of one epoch, or of all.
     pub fn reference_sql(&self, epoch: Option<u32>) -> String {
-        let query = self.query.sql();
+        let query = self.query.defined_sql();
         match &self.reference {
             Reference::Batch => query,
             Reference::Closed { end, sources } => {

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `dice.rs`, `kind.rs`, `expr.rs` | choices, values and expressions of each type |
 //! | `relation.rs`, `changes.rs` | tables, and what happens to their rows |
-//! | `query.rs`, `views.rs`, `groups.rs`, `ranks.rs`, `subqueries.rs`, `joins.rs`, `sets.rs`, `windows.rs`, `closed.rs` | queries |
+//! | `query.rs`, `views.rs`, `groups.rs`, `ranks.rs`, `subqueries.rs`, `joins.rs`, `sets.rs`, `windows.rs`, `sessions.rs`, `closed.rs` | queries |
 //! | `generator.rs`, `case.rs` | a case: tables, views and epochs in order |
 //! | `server.rs`, `rows.rs`, `run.rs` | running a case, and comparing |
 //! | `shrink.rs`, `coverage.rs` | a smaller failing case; what was tested |
@@ -31,6 +31,7 @@ pub mod relation;
 pub mod rows;
 pub mod run;
 pub mod server;
+pub mod sessions;
 pub mod sets;
 pub mod shrink;
 pub mod subqueries;
@@ -49,6 +50,8 @@ use run::{Failure, Fleet};
 
 /// After so many failing cases no more are run.
 const MOST_FAILURES: usize = 12;
+/// A long run says how far it is each time so many more cases are begun.
+const CASES_PER_REPORT: u64 = 500;
 
 /// Cases to run: `cases` of them, whose seeds count up from `seed`.
 #[derive(Debug, Clone, Copy)]
@@ -102,9 +105,12 @@ impl Plan {
         let mut coverage = Coverage::default();
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
-            let enough = failed.lock().expect("no lane panics").len() >= MOST_FAILURES;
-            if at >= self.cases || enough {
+            let failures = failed.lock().expect("no lane panics").len();
+            if at >= self.cases || failures >= MOST_FAILURES {
                 break;
+            }
+            if at > 0 && at.is_multiple_of(CASES_PER_REPORT) {
+                eprintln!("{at} cases, {failures} failed");
             }
             let case = Generator::case(self.seed.wrapping_add(at));
             if let Err(failure) = fleet.run(&case, &mut coverage).await {

@@ -1,5 +1,7 @@
 //! [`Query`]: a query in parts, so that a failing one can be made smaller part by part.
 
+use super::sessions;
+
 /// A SELECT, or several with UNION ALL between them.
 #[derive(Debug, Clone)]
 pub struct Query {
@@ -27,8 +29,17 @@ pub struct Select {
 }
 
 impl Query {
-    /// As SQL.
+    /// As a user writes it.
     pub fn sql(&self) -> String {
+        sessions::as_written(&self.text())
+    }
+
+    /// The same without SESSION.
+    pub fn defined_sql(&self) -> String {
+        sessions::as_defined(&self.text())
+    }
+
+    fn text(&self) -> String {
         let branches: Vec<String> = self.branches.iter().map(Select::sql).collect();
         let mut sql = branches.join(" UNION ALL ");
         if !self.tail.is_empty() {

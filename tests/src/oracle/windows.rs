@@ -1,4 +1,4 @@
-//! Random windows: TUMBLE, HOP and CUMULATE in both spellings, over streams with a watermark and tables without; aggregated,
+//! Random windows: TUMBLE, HOP, CUMULATE and SESSION in both spellings, over streams with a watermark and tables without; aggregated,
 //! ranked, joined, or as they are; current at any time, or once when the window closes.
 
 use super::case::Reference;
@@ -6,6 +6,7 @@ use super::generator::{Generator, Made};
 use super::kind::Kind;
 use super::query::Select;
 use super::relation::{Column, Relation};
+use super::sessions::Session;
 use super::views::{From, finish, qualified};
 
 /// Rows in windows.
@@ -16,6 +17,8 @@ struct Windowed {
     word: &'static str,
     /// The window functions' arguments after the table and its time.
     lengths: Vec<String>,
+    /// The columns of the partition, of SESSION.
+    partition: Vec<String>,
 }
 
 impl Generator {
@@ -73,7 +76,7 @@ impl Generator {
     }
 
     fn windowed(&mut self, relation: &Relation, alias: &str, like: Option<&Windowed>) -> Windowed {
-        let kinds = [(6, "TUMBLE"), (4, "HOP"), (2, "CUMULATE")];
+        let kinds = [(6, "TUMBLE"), (4, "HOP"), (2, "CUMULATE"), (3, "SESSION")];
         let word = like.map_or_else(|| self.dice.weighted(&kinds), |other| other.word);
         let lengths = like.map_or_else(|| self.lengths(word), |other| other.lengths.clone());
         self.mark(word);
@@ -84,7 +87,24 @@ impl Generator {
         });
         let args = lengths.join(", ");
         let name = &relation.name;
+        let partition = match like {
+            Some(other) => other.partition.clone(),
+            None => self.partition_of(relation),
+        };
         let sql = match self.dice.below(5) {
+            choice if word == "SESSION" => {
+                let input = match choice {
+                    0 => format!("(SELECT * FROM {name} WHERE {})", self.undecided("k")),
+                    _ => name.clone(),
+                };
+                let session = Session {
+                    input,
+                    partition: &partition,
+                    gap: &args,
+                    columns: &relation.columns,
+                };
+                format!("{} AS {alias}", session.mark())
+            }
             0 | 1 => {
                 self.mark("window in the standard's spelling");
                 format!("TABLE({word}(TABLE {name}, DESCRIPTOR(ts), {args})) AS {alias}")
@@ -113,12 +133,28 @@ impl Generator {
             source: relation.watermark.clone(),
             word,
             lengths,
+            partition,
+        }
+    }
+
+    /// Columns to part sessions by.
+    fn partition_of(&mut self, relation: &Relation) -> Vec<String> {
+        let keys = relation
+            .columns
+            .iter()
+            .filter(|c| ["k", "s"].contains(&c.name.as_str()));
+        let names: Vec<String> = keys.map(|c| c.name.clone()).collect();
+        match self.dice.below(4) {
+            0 => Vec::new(),
+            1 => names,
+            _ => names.into_iter().take(1).collect(),
         }
     }
 
     /// Size, or slide and size, and sometimes an offset.
     fn lengths(&mut self, word: &str) -> Vec<String> {
         let mut seconds = match word {
+            "SESSION" => return vec![format!("INTERVAL '{}' SECOND", self.dice.pick(&[1, 2, 4]))],
             "TUMBLE" => vec![self.dice.pick(&[5, 10, 60])],
             _ => self.dice.pick(&[vec![5, 10], vec![10, 30], vec![10, 10]]),
         };

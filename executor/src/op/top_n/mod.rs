@@ -12,7 +12,6 @@
 //! # Saves
 //! Part `rows`: the partition's columns, the other columns, and by how much the weight of that row has changed.
 
-mod codec;
 mod first;
 mod state;
 mod trees;

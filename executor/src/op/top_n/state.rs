@@ -7,11 +7,11 @@ use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use highwater_types::Delta;
 
-use super::codec::RowKey;
 use super::trees::Trees;
 use super::{Kept, TopNOp};
 use crate::ExecError;
 use crate::op::keys::{ABSENT, KeyCodec, KeyTable};
+use crate::op::row_keys::RowKey;
 use crate::state::{StateReader, StateWriter};
 
 /// The name of the state's part.

@@ -1,5 +1,5 @@
 //! [`Trees`]: per partition a tree of its rows, keyed by bytes that compare as the order does: the order's columns and
-//! then the whole row in Arrow's row format, from which the row is read back ([`codec`](super::codec)). Over an
+//! then the whole row in Arrow's row format, from which the row is read back ([`RowKey`]). Over an
 //! append-only input rows that are too far back to be shown ever again are dropped at once.
 //!
 //! Cost: a tree insertion a changed row; at an epoch's end each touched partition is walked up to its limit, and only
@@ -14,9 +14,9 @@ use highwater_planner::stream::plan;
 use highwater_planner::stream::plan::RankKind;
 use highwater_types::Delta;
 
-use super::codec::{RowKey, TopNCodec};
 use crate::ExecError;
 use crate::op::keys::KeyTable;
+use crate::op::row_keys::{RowKey, RowKeyCodec};
 use crate::op::{Output, Step};
 
 /// After how many shown rows a closing epoch hands the worker back.
@@ -31,7 +31,7 @@ pub(super) struct Trees {
     pub(super) node: plan::TopN,
     append_only_input: bool,
     output: SchemaRef,
-    pub(super) codec: TopNCodec,
+    pub(super) codec: RowKeyCodec,
     /// By number of the partition's key.
     pub(super) partitions: Vec<Partition>,
     touched: Vec<u32>,
@@ -72,7 +72,7 @@ impl Trees {
         append_only_input: bool,
     ) -> Result<Trees, ExecError> {
         Ok(Trees {
-            codec: TopNCodec::try_new(&node.order, input)?,
+            codec: RowKeyCodec::try_new(&node.order, input)?,
             partitions: Vec::new(),
             touched: Vec::new(),
             saved: None,

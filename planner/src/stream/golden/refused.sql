@@ -20,10 +20,6 @@ SELECT id, random() AS r FROM users;
 --> 0A000: the volatile function random() in a materialized view is not supported
 --> hint: A view must answer the same for the same rows: use it in a SELECT over the view.
 
-SELECT * FROM SESSION(clicks PARTITION BY uid, ts, INTERVAL '10 minutes');
---> 0A000: SESSION is not supported
---> hint: Use TUMBLE or HOP.
-
 SELECT * FROM TUMBLE(clicks, ts, INTERVAL '1 month');
 --> 0A000: a window of months or years is not supported
 --> hint: Months differ in length: use days, or group by date_trunc('month', ...).

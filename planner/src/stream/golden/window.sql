@@ -136,3 +136,14 @@ SELECT window_start, window_end, count(*) FROM CUMULATE(clicks, ts, INTERVAL '10
 --> Aggregate count(*) group by (window_start, window_end) complete at watermark(clicks) >= window_end, emitted then  key=(window_start, window_end) append-only watermark=(window_end: clicks) state=until watermark(clicks)
 -->   Fused cumulate ts by 10min to 1h | select window_start, window_end  key=none append-only watermark=(window_start: clicks; window_end: clicks) state=none
 -->     Input clicks (ts)  key=none append-only watermark=(ts: clicks) state=none
+
+-- Sessions end anywhere: rows come again as long as theirs is open.
+SELECT uid, window_end, count(*) AS n FROM SESSION(clicks PARTITION BY uid, ts, INTERVAL '10 minutes') GROUP BY uid, window_end EMIT ON WINDOW CLOSE;
+--> Aggregate count(*) group by (uid, window_end) complete at watermark(clicks) >= window_end, emitted then  key=(uid, window_end) append-only watermark=(window_end: clicks) state=until watermark(clicks)
+-->   Fused select uid, window_end  key=none changing watermark=(window_end: clicks) state=none
+-->     Session ts gap 10min partition by (uid) complete at watermark(clicks) >= window_end  key=none changing watermark=(window_end: clicks) state=until watermark(clicks)
+-->       Input clicks (uid, ts)  key=none append-only watermark=(ts: clicks) state=none
+
+SELECT * FROM SESSION(events, ts, INTERVAL '10 minutes');
+--> Session ts gap 10min  key=none changing state=unbounded: grows with the rows it reads; a watermark on the time column would bound it
+-->   Input events (id, kind, ts)  key=none changing state=none

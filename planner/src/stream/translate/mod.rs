@@ -14,6 +14,7 @@ mod hold;
 mod input;
 mod interval;
 mod join;
+mod session;
 mod share;
 mod temporal_join;
 mod top_n;
@@ -34,6 +35,7 @@ use super::derive::Facts;
 use super::plan::{Properties, Release, StateBound, StreamNode, StreamOp};
 use crate::catalog::{Catalog, EmitMode};
 use crate::error::{PlanError, Result};
+use crate::session_window::SessionNode;
 use crate::window::{ProcTimeNode, WindowNode};
 
 /// Finds out what is known about a materialized view's rows, by its id.
@@ -190,6 +192,9 @@ impl<'a> Translator<'a> {
                 let node = extension.node.as_any();
                 if let Some(window) = node.downcast_ref::<WindowNode>() {
                     self.window_assignment(window)
+                } else if let Some(session) = node.downcast_ref::<SessionNode>() {
+                    let built = self.session(session)?;
+                    self.shared(built)
                 } else if node.is::<ProcTimeNode>() {
                     Err(temporal_join::misplaced())
                 } else {

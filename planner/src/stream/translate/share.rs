@@ -82,6 +82,7 @@ fn write_node(node: &StreamNode, text: &mut String) -> Option<()> {
             write!(text, "Join {:?} {:?} {}", join.kind, join.keys, join.null_equals_null).ok()?;
             write!(text, " {filter:?} {}", join.meets_within_epoch)
         }
+        StreamOp::Session(session) => write!(text, "{session:?}"),
         StreamOp::Constant(_)
         | StreamOp::TemporalJoin(_)
         | StreamOp::TopN(_)

@@ -1,4 +1,4 @@
-//! TUMBLE, HOP and CUMULATE: a stateless step.
+//! TUMBLE, HOP and CUMULATE: a stateless step. Also what these share with SESSION: the names of a window's bounds.
 
 use std::sync::Arc;
 
@@ -7,15 +7,13 @@ use super::{Built, Translator, schema_of};
 use crate::error::Result;
 use crate::stream::plan::{Step, WindowKind};
 use crate::window::{WINDOW_END, WINDOW_START, WindowNode};
+use arrow::datatypes::FieldRef;
+use datafusion::logical_expr::LogicalPlan;
 
 impl Translator<'_> {
     pub(super) fn window_assignment(&mut self, window: &WindowNode) -> Result<Built> {
-        self.windows += 1;
-        let built = self.node(&window.input)?;
-        // Only the logical node's columns, so that the bounds come right after them.
-        let width = window.input.schema().fields().len();
-        let built = self.keep_columns(built, &(0..width).collect::<Vec<_>>())?;
-        let built = self.without_bound_names(built)?;
+        let built = self.window_input(&window.input)?;
+        let width = built.width();
         let assign = window.assign.clone();
         let mut facts = built.facts.clone();
         let family = self.fresh_family();
@@ -23,7 +21,7 @@ impl Translator<'_> {
             .as_ref()
             .map(|time| time.window_end(assign.slide_us, assign.offset_us, family));
         if end.is_none() {
-            self.unbounded_windows.extend(sources_below(&built));
+            self.note_unbounded(&built);
         }
         let mut start = end.as_ref().map(|end| end.earlier(assign.size_us));
         if let (WindowKind::Cumulate, Some(start)) = (assign.kind, &mut start) {
@@ -40,14 +38,24 @@ impl Translator<'_> {
         if let Some(key) = &mut facts.key {
             key.extend(place);
         }
-        let time = built.field(assign.time_column);
-        let mut fields = built.schema().fields().to_vec();
-        for name in [WINDOW_START, WINDOW_END] {
-            fields.push(Arc::new(time.as_ref().clone().with_name(name).with_nullable(true)));
-        }
-        let schema = schema_of(fields)?;
+        let schema = schema_of(with_bound_fields(&built, assign.time_column))?;
         let built = fuse(built, Step::Window(assign), schema, facts);
         self.with_unique_bound_names(built)
+    }
+
+    /// What is windowed: only the logical node's columns, so that the bounds come right after them, and none of them
+    /// called as those.
+    pub(super) fn window_input(&mut self, input: &LogicalPlan) -> Result<Built> {
+        self.windows += 1;
+        let built = self.node(input)?;
+        let columns: Vec<usize> = (0..input.schema().fields().len()).collect();
+        let built = self.keep_columns(built, &columns)?;
+        self.without_bound_names(built)
+    }
+
+    /// Remembers whose rows are windowed by a column that no watermark bounds.
+    pub(super) fn note_unbounded(&mut self, built: &Built) {
+        self.unbounded_windows.extend(sources_below(built));
     }
 
     /// The step makes columns called window_start and window_end; its input may not have them yet.
@@ -69,7 +77,7 @@ impl Translator<'_> {
     }
 
     /// The first windows of a plan keep the names of their bounds; further ones get others.
-    fn with_unique_bound_names(&mut self, built: Built) -> Result<Built> {
+    pub(super) fn with_unique_bound_names(&mut self, built: Built) -> Result<Built> {
         let start = built.width() - 2;
         let names = [self.fresh_name(WINDOW_START), self.fresh_name(WINDOW_END)];
         if names == [WINDOW_START, WINDOW_END] {
@@ -94,6 +102,16 @@ impl Translator<'_> {
         let step = Step::Project(columns.into_iter().map(|c| c.expr).collect(), Arc::clone(&schema));
         Ok(fuse(built, step, schema, facts))
     }
+}
+
+/// The columns of what is windowed, then the bounds, of the time column's type.
+pub(super) fn with_bound_fields(built: &Built, time_column: usize) -> Vec<FieldRef> {
+    let mut fields = built.schema().fields().to_vec();
+    let time = built.field(time_column).as_ref();
+    for name in [WINDOW_START, WINDOW_END] {
+        fields.push(Arc::new(time.clone().with_name(name).with_nullable(true)));
+    }
+    fields
 }
 
 fn is_bound_name(name: &str) -> bool {

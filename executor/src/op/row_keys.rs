@@ -1,4 +1,4 @@
-//! Rows of a partition as bytes that compare as its order does, and back.
+//! [`RowKey`]: a row as bytes that compare as some order does, and back.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use highwater_types::{canonical_floats, canonical_nans};
 
 use crate::ExecError;
 
-/// One row: the columns of the order, then the whole row.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// One row: the columns of the order, then the whole row. The default is less than any.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Hash)]
 pub(super) struct RowKey {
     bytes: Arc<[u8]>,
     /// How many bytes are the order's.
@@ -45,7 +45,7 @@ impl PartialOrd for RowKey {
 
 /// Makes [`RowKey`]s of rows, and rows of them.
 #[derive(Debug)]
-pub(super) struct TopNCodec {
+pub(super) struct RowKeyCodec {
     order_columns: Vec<usize>,
     /// `None` when there is no order.
     order: Option<RowConverter>,
@@ -54,12 +54,12 @@ pub(super) struct TopNCodec {
     schema: SchemaRef,
 }
 
-impl TopNCodec {
+impl RowKeyCodec {
     /// For rows of this schema, in this order.
     ///
     /// # Errors
     /// When a column's type has no order.
-    pub(super) fn try_new(order: &[SortKey], schema: &SchemaRef) -> Result<TopNCodec, ExecError> {
+    pub(super) fn try_new(order: &[SortKey], schema: &SchemaRef) -> Result<RowKeyCodec, ExecError> {
         let order_fields: Vec<SortField> = order
             .iter()
             .map(|key| {
@@ -76,7 +76,7 @@ impl TopNCodec {
             .map(|f| SortField::new(f.data_type().clone()))
             .collect();
         let row = RowConverter::new(row_fields)?;
-        Ok(TopNCodec {
+        Ok(RowKeyCodec {
             order_columns: order.iter().map(|key| key.column).collect(),
             order: match order_fields.is_empty() {
                 true => None,
