@@ -14,11 +14,11 @@
 //! Nobody has to know this table: [`window_call`] takes a table factor apart.
 //!
 //! `a ASOF [LEFT] JOIN b ON condition` is an inner or left join whose condition is [`Expr::Prefixed`] with the word
-//! `ASOF`; [`asof_condition`] tells. `b MATCH_CONDITION (c) [ON d]` is rewritten to `b ON c AND d` before. `FOR SYSTEM_TIME AS OF e` is sqlparser's own `TableVersion::ForSystemTimeAsOf`.
+//! `ASOF`; [`asof_condition`] tells. `b MATCH_CONDITION (c) [ON d]` is parsed as `b ON c AND (d)`. `FOR SYSTEM_TIME AS OF e` is sqlparser's own `TableVersion::ForSystemTimeAsOf`.
 
 use sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, JoinConstraint,
-    ObjectName, Query, TableFactor,
+    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
+    JoinConstraint, ObjectName, Query, TableFactor,
 };
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
@@ -304,13 +304,9 @@ fn mark_asof(tokens: &mut Vec<TokenWithSpan>) {
             i += 1;
         } else if let Some(end) = end_of_group(&old, i + 1).filter(|_| *here && word_at(i, MATCH_CONDITION)) {
             *here = false;
-            tokens.extend([marked("ON"), marked(ASOF)]);
+            tokens.extend([marked("ON"), marked(ASOF), marked(MATCH_CONDITION)]);
             tokens.extend_from_slice(&old[i + 1..end]);
             i = end;
-            if word_at(i, "ON") {
-                tokens.push(TokenWithSpan::new(Token::make_word("AND", None), old[i].span));
-                i += 1;
-            }
         } else {
             tokens.push(token.clone());
             i += 1;
@@ -342,7 +338,10 @@ pub(crate) fn parse_prefix(parser: &mut Parser) -> Option<Result<Expr, ParserErr
     let before = |n: usize| index.checked_sub(n).map(|i| &parser.token_at(i).token);
     if is_word(&parser.peek_token_ref().token, ASOF) && before(1).is_some_and(|t| is_word(t, "ON")) {
         let word = parser.next_token();
-        let condition = parser.parse_expr();
+        let condition = match eat(parser, MATCH_CONDITION) {
+            true => parse_match_condition(parser),
+            false => parser.parse_expr(),
+        };
         return Some(condition.map(|value| Expr::Prefixed {
             prefix: Ident::with_span(word.span, ASOF),
             value: Box::new(value),
@@ -356,6 +355,19 @@ pub(crate) fn parse_prefix(parser: &mut Parser) -> Option<Result<Expr, ParserErr
     };
     paren.and_then(WindowFunction::of_token)?;
     parse_input(parser).transpose()
+}
+
+/// `(c) [ON d]`: both must hold.
+fn parse_match_condition(parser: &mut Parser) -> Result<Expr, ParserError> {
+    let nearest = parser.parse_expr()?;
+    if !eat(parser, "ON") {
+        return Ok(nearest);
+    }
+    Ok(Expr::BinaryOp {
+        left: Box::new(nearest),
+        op: BinaryOperator::And,
+        right: Box::new(Expr::Nested(Box::new(parser.parse_expr()?))),
+    })
 }
 
 /// The first argument when it has an alias or PARTITION BY; `None` leaves it to the ordinary rules.

@@ -1,5 +1,6 @@
 //! GROUP BY: expressions, positions and names of outputs, and the sets of ROLLUP, CUBE and GROUPING SETS.
 
+use highwater_types::{SqlError, SqlState};
 use sqlparser::ast;
 
 use super::aggregate::Grouping;
@@ -8,6 +9,11 @@ use super::order::{output_named, position};
 use super::scope::fold;
 use super::{Binder, ExprCx};
 use crate::error::{PlanError, Result};
+
+/// As in PostgreSQL.
+const SETS_MAX: usize = 4096;
+/// GROUPING() has a bit for each, and a few tell repeated sets apart.
+const SET_KEYS_MAX: usize = 32;
 
 impl Binder<'_> {
     pub(crate) fn bind_group_by(
@@ -57,6 +63,16 @@ impl Binder<'_> {
                         .map(move |choice: &Vec<usize>| [set.clone(), choice.clone()].concat())
                 })
                 .collect();
+            if sets.len() > SETS_MAX {
+                return Err(limit_exceeded(format!(
+                    "too many grouping sets present (maximum {SETS_MAX})"
+                )));
+            }
+        }
+        if !plain && grouping.exprs.len() >= SET_KEYS_MAX {
+            return Err(limit_exceeded(format!(
+                "too many expressions in grouping sets (maximum {SET_KEYS_MAX})"
+            )));
         }
         if !plain {
             grouping.sets = Some(sets);
@@ -111,6 +127,10 @@ impl Binder<'_> {
             }
         }
     }
+}
+
+fn limit_exceeded(message: String) -> PlanError {
+    PlanError::from(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message))
 }
 
 /// Whether a bare name is a column of FROM, which GROUP BY prefers to an output of that name.

@@ -7,7 +7,7 @@ use datafusion::common::Column;
 use datafusion::logical_expr::expr::Sort;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Operator, binary_expr, lit};
 use highwater_types::SqlType;
-use sqlparser::ast::{self, Distinct, SelectItem, Spanned};
+use sqlparser::ast::{self, Distinct, SelectItem, Spanned, VisitMut};
 use sqlparser::tokenizer::Span;
 
 use super::aggregate::{Grouping, aggregate, collect};
@@ -408,16 +408,40 @@ fn over_items(condition: &ast::Expr, items: &[Item<'_>], scope: &super::Scope) -
         })
     };
     let mut condition = condition.clone();
-    let replaced: ControlFlow<()> = ast::visit_expressions_mut(&mut condition, |expr| {
+    let mut names = OuterNames { meaning, depth: 0 };
+    let replaced = condition.visit(&mut names);
+    debug_assert!(replaced.is_continue(), "every expression is looked at");
+    condition
+}
+
+/// Puts what names mean in their place, but for those inside of subqueries, which have columns of their own.
+struct OuterNames<M> {
+    meaning: M,
+    depth: usize,
+}
+
+impl<M: Fn(&ast::Ident) -> Option<ast::Expr>> ast::VisitorMut for OuterNames<M> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _query: &mut ast::Query) -> ControlFlow<()> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _query: &mut ast::Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut ast::Expr) -> ControlFlow<()> {
         if let ast::Expr::Identifier(ident) = expr
-            && let Some(meant) = meaning(ident)
+            && self.depth == 0
+            && let Some(meant) = (self.meaning)(ident)
         {
             *expr = ast::Expr::Nested(Box::new(meant));
         }
         ControlFlow::Continue(())
-    });
-    debug_assert!(replaced.is_continue(), "every expression is looked at");
-    condition
+    }
 }
 
 fn is_aggregation(grouping: &Grouping, parts: &Parts) -> Result<bool> {

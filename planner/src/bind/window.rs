@@ -1,6 +1,7 @@
 //! Window functions: `f(...) OVER (...)`.
 
 use arrow::datatypes::DataType;
+use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{Column, ScalarValue};
 use datafusion::logical_expr::expr::{Sort, WindowFunction, WindowFunctionParams};
 use datafusion::logical_expr::{
@@ -65,6 +66,13 @@ impl Binder<'_> {
             Some(filter) => Some(Box::new(self.bind_condition(filter, "FILTER", cx)?)),
             None => None,
         };
+        let parts = args.iter().map(|arg| &arg.expr).chain(&partition_by);
+        if parts.chain(order_by.iter().map(|sort| &sort.expr)).any(has_window) {
+            return Err(PlanError::from(SqlError::new(
+                SqlState("42P20"),
+                "window function calls cannot be nested",
+            )));
+        }
         let frame = match window.frame {
             Some(frame) => WindowFrame::try_from(frame.clone()).map_err(invalid_frame)?,
             None => WindowFrame::new((!order_by.is_empty()).then_some(false)),
@@ -146,6 +154,12 @@ pub(super) fn by_peers(frame: WindowFrame, first_key: &DataType) -> WindowFrame 
         return WindowFrame::new_bounds(WindowFrameUnits::Groups, frame.start_bound, frame.end_bound);
     }
     frame
+}
+
+fn has_window(expr: &Expr) -> bool {
+    // The closure does not fail.
+    expr.exists(|e| Ok(matches!(e, Expr::WindowFunction(_))))
+        .unwrap_or(false)
 }
 
 fn invalid_frame(error: datafusion::common::DataFusionError) -> PlanError {

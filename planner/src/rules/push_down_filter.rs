@@ -22,9 +22,17 @@ impl OptimizerRule for PushDownFilter {
 
     fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
         match &plan {
-            LogicalPlan::Filter(filter) if answers_anyway(&filter.input) => Ok(Transformed::no(plan)),
+            LogicalPlan::Filter(filter) if answers_anyway(below_filters(&filter.input)) => Ok(Transformed::no(plan)),
             _ => self.0.rewrite(plan, config),
         }
+    }
+}
+
+/// The rule makes one filter of several, and then does not come by here again.
+fn below_filters(plan: &LogicalPlan) -> &LogicalPlan {
+    match plan {
+        LogicalPlan::Filter(filter) => below_filters(&filter.input),
+        other => other,
     }
 }
 

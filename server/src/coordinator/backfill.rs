@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZero;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -181,9 +182,10 @@ impl Replay<'_> {
         };
         std::thread::scope(|scope| {
             let readers: Vec<_> = (1..threads).map(|_| scope.spawn(read)).collect();
-            let own = read();
+            // A panic is told as any failure is; it has been reported.
+            let own = catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(reader_panicked()));
             readers.into_iter().fold(own, |done, reader| {
-                let other = reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                let other = reader.join().unwrap_or_else(|_| Err(reader_panicked()));
                 done.and(other)
             })
         })
@@ -194,16 +196,16 @@ impl Replay<'_> {
         while !has_failed.load(Ordering::Relaxed) && self.runtime.takes_history(self.view) {
             let next = ahead.lock().unwrap_or_else(PoisonError::into_inner).open_next()?;
             let Some(opened) = next else { break };
-            self.read(opened)?;
+            self.read(opened, has_failed)?;
         }
         Ok(())
     }
 
-    fn read(&self, opened: Opened) -> Result<(), SqlError> {
+    fn read(&self, opened: Opened, has_failed: &AtomicBool) -> Result<(), SqlError> {
         let Opened { stretch, mut reader } = opened;
         let partition = &stretch.partition;
         let mut idle_since = Instant::now();
-        loop {
+        while !has_failed.load(Ordering::Relaxed) {
             let read = match reader.read(READ_ROWS)? {
                 ReadStep::End => return Ok(()),
                 ReadStep::Idle if !self.runtime.takes_history(self.view) => return Ok(()),
@@ -225,6 +227,7 @@ impl Replay<'_> {
                 return Ok(());
             }
         }
+        Ok(())
     }
 }
 
@@ -238,6 +241,14 @@ fn stretches_of(partition: &PartitionId, until: Offset, parts: u64) -> Vec<Stret
         until: place(part + 1),
     });
     stretches.filter(|stretch| stretch.from < stretch.until).collect()
+}
+
+/// The panic itself has been reported.
+fn reader_panicked() -> SqlError {
+    SqlError::new(
+        SqlState::INTERNAL_ERROR,
+        "a reader of the source's history has panicked",
+    )
 }
 
 /// A partition does not reach any more to where it has been read before.

@@ -92,7 +92,8 @@ impl Binder<'_> {
         })
     }
 
-    /// Takes keys from conditions `outer = inner`, and removes those; the other columns' domain is joined.
+    /// Takes keys from conditions `outer = inner`, and removes those. Where there is none for some column, the domain is
+    /// joined by those that there are.
     fn keys_from_equalities(
         &mut self,
         input: LogicalPlan,
@@ -107,35 +108,38 @@ impl Binder<'_> {
             }
             _ => true,
         });
-        let computed: Vec<Expr> = found.iter().flatten().cloned().collect();
-        let (mut plan, rewrite) = precompute(self, input, computed.into_iter())?;
-        let missing: Vec<usize> = (0..found.len()).filter(|i| found[*i].is_none()).collect();
-        let mut rest = Vec::new();
-        if !missing.is_empty() {
-            let (values, keys) = self.domain_plan(domain, &missing)?;
-            plan = join_plans(plan, values, JoinType::Inner, None)?;
-            rest = keys;
-        }
-        let mut rest = rest.into_iter();
+        let Some(found) = found.iter().cloned().collect::<Option<Vec<Expr>>>() else {
+            return self.beside_domain_where(input, &found, domain);
+        };
+        let (mut plan, rewrite) = precompute(self, input, found.iter().cloned())?;
         let mut keys = Vec::with_capacity(found.len());
         for inner in found {
-            keys.push(match inner {
-                Some(inner) => match rewrite.whole(&inner) {
-                    Expr::Column(column) => Key {
-                        column,
-                        null_safe: false,
-                    },
-                    constant => {
-                        let (with, key) = self.constant_key(plan, constant)?;
-                        plan = with;
-                        key
-                    }
+            keys.push(match rewrite.whole(&inner) {
+                Expr::Column(column) => Key {
+                    column,
+                    null_safe: false,
                 },
-                None => rest
-                    .next()
-                    .ok_or_else(|| PlanError::internal("a domain without a key"))?,
+                constant => {
+                    let (with, key) = self.constant_key(plan, constant)?;
+                    plan = with;
+                    key
+                }
             });
         }
+        Ok(Flat { plan, keys })
+    }
+
+    /// A relation that looks at nothing of the outer one, for each value of the domain to whose columns these expressions
+    /// of it are equal, where there are any.
+    fn beside_domain_where(&mut self, plan: LogicalPlan, equal: &[Option<Expr>], domain: &Domain) -> Result<Flat> {
+        let all: Vec<usize> = (0..domain.columns.len()).collect();
+        let (values, keys) = self.domain_plan(domain, &all)?;
+        let on = equal.iter().zip(&keys).filter_map(|(inner, key)| {
+            let key = Expr::Column(key.column.clone());
+            Some(binary_expr(inner.clone()?, Operator::Eq, key))
+        });
+        let on = on.reduce(Expr::and);
+        let plan = join_plans(plan, values, JoinType::Inner, on)?;
         Ok(Flat { plan, keys })
     }
 

@@ -54,11 +54,12 @@ SELECT c.url, u.name, l.line FROM clicks c JOIN users FOR SYSTEM_TIME AS OF PROC
 
 SELECT c.url, l.line FROM clicks c ASOF JOIN log l MATCH_CONDITION (c.ts >= l.ts) ON c.uid = l.uid;
 --> Fused select url, line  key=none changing state=none
--->   Join inner on uid = key2 and ts IS NOT DISTINCT FROM ts_2  key=none changing state=unbounded: keeps the rows of both sides; equal window_end on both, or FOR SYSTEM_TIME AS OF PROCTIME(), would bound it
+-->   Join inner on ts is not distinct from key1 and uid is not distinct from key2  key=none changing state=unbounded: keeps the rows of both sides; equal window_end on both, or FOR SYSTEM_TIME AS OF PROCTIME(), would bound it
 -->     Input clicks (uid, url, ts)  key=none append-only watermark=(ts: clicks) state=none
--->     Fused select line, ts_2, uid_1 as key2  key=(ts_2, key2) changing state=none
--->       TopN first 1 of each (ts_2, uid_1) order by ts_1 desc nulls last, line nulls first, ts_1 nulls first  key=(ts_2, uid_1) changing state=unbounded: grows with the rows it reads, which may be retracted; partitioning by a watermarked window_end would bound it
--->         Join inner on ts_1 <= ts_2  key=none changing state=unbounded: keeps the rows of both sides; equal window_end on both, or FOR SYSTEM_TIME AS OF PROCTIME(), would bound it
+-->     Fused select line, key1, key2  key=(key1, key2) changing state=none
+-->       TopN first 1 of each (key1, key2) order by ts_1 desc nulls last, uid_1 nulls first, line nulls first, ts_1 nulls first  key=(key1, key2) changing state=unbounded: grows with the rows it reads, which may be retracted; partitioning by a watermarked window_end would bound it
+-->         Join inner on uid_1 = key2 and ts_1 <= key1  key=none changing state=unbounded: keeps the rows of both sides; equal window_end on both, or FOR SYSTEM_TIME AS OF PROCTIME(), would bound it
 -->           Input log (uid_1, line, ts_1)  key=none append-only state=none
--->           Aggregate distinct group by (ts_2) complete at watermark(clicks) >= ts_2 + 1us  key=(ts_2) changing watermark=(ts_2: clicks) state=until watermark(clicks)
--->             Input clicks (ts_2)  key=none append-only watermark=(ts_2: clicks) state=none
+-->           Aggregate distinct group by (key1, key2) complete at watermark(clicks) >= key1 + 1us  key=(key1, key2) changing watermark=(key1: clicks) state=until watermark(clicks)
+-->             Fused select ts_2 as key1, uid_2 as key2  key=none append-only watermark=(key1: clicks) state=none
+-->               Input clicks (uid_2, ts_2)  key=none append-only watermark=(ts_2: clicks) state=none

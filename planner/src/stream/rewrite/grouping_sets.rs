@@ -4,9 +4,14 @@
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, Result as DfResult, ScalarValue};
+use datafusion::common::{Column, DataFusionError, Result as DfResult, ScalarValue};
 use datafusion::logical_expr::expr::GroupingSet;
-use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, LogicalPlanBuilder, Union};
+
+use crate::error::PlanError;
+
+/// Each set has state of its own.
+const SETS_MAX: usize = 128;
 
 /// Takes the aggregates with several sets apart.
 pub(in crate::stream) fn rewrite(plan: LogicalPlan) -> DfResult<LogicalPlan> {
@@ -24,26 +29,31 @@ fn union(aggregate: &Aggregate, grouping: &GroupingSet) -> DfResult<LogicalPlan>
     let GroupingSet::GroupingSets(sets) = grouping else {
         return datafusion::common::internal_err!("the binder lists the sets of ROLLUP and CUBE");
     };
+    if sets.len() > SETS_MAX {
+        return Err(DataFusionError::from(PlanError::unsupported(
+            format!("GROUP BY of more than {SETS_MAX} sets in a materialized view"),
+            "Each set has its own groups: list those that are needed with GROUPING SETS.",
+        )));
+    }
     let keys = grouping.distinct_expr();
     let mut masks = Vec::with_capacity(sets.len());
-    let mut union: Option<LogicalPlanBuilder> = None;
+    let mut parts = Vec::with_capacity(sets.len());
     for set in sets {
         let mask = mask_of(&keys, set);
         let earlier = masks.iter().filter(|other| **other == mask).count() as u64;
         masks.push(mask);
-        let one = of_set(aggregate, &keys, set, mask | earlier << keys.len())?;
-        union = Some(match union {
-            None => LogicalPlanBuilder::from(one),
-            Some(others) => others.union(one)?,
-        });
+        parts.push(Arc::new(of_set(aggregate, &keys, set, mask | earlier << keys.len())?));
     }
-    let Some(union) = union else {
-        return datafusion::common::internal_err!("GROUP BY of no set");
+    let union = match parts.len() {
+        1 => parts.remove(0).as_ref().clone(),
+        _ => LogicalPlan::Union(Union::try_new_with_loose_types(parts)?),
     };
     let named = aggregate.schema.iter().enumerate().map(|(at, (qualifier, field))| {
         Expr::Column(Column::from_name(place(at))).alias_qualified(qualifier.cloned(), field.name())
     });
-    union.project(named.collect::<Vec<_>>())?.build()
+    LogicalPlanBuilder::from(union)
+        .project(named.collect::<Vec<_>>())?
+        .build()
 }
 
 /// A bit for each key that the set lacks, the last key's the lowest: what GROUPING() is read from.
