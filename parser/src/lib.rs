@@ -1,11 +1,12 @@
 //! SQL text to [`Statement`]s: PostgreSQL through sqlparser, plus Highwater's own DDL.
 //!
 //! 1. `source.rs` cuts the text into tokens and statements; `limits.rs` refuses what would not fit a stack.
-//! 2. `spelling.rs` and `window.rs` rewrite tokens so that sqlparser can read PostgreSQL's rarer spellings, windows
-//!    and ASOF joins; `window.rs` tells how to find the latter.
+//! 2. `spelling.rs`, `window.rs` and `asof.rs` rewrite tokens so that sqlparser can read PostgreSQL's rarer spellings, windows
+//!    and ASOF joins; the last two tell how to find those.
 //! 3. `parse/` reads one statement, a file for each group; queries, expressions and DML are sqlparser's.
 //! 4. An error becomes PostgreSQL's `syntax error at or near ...`, with its place (`diagnose.rs`).
 
+mod asof;
 mod diagnose;
 mod dialect;
 mod error;
@@ -18,9 +19,10 @@ mod spelling;
 mod statement;
 mod window;
 
+pub use asof::asof_condition;
 pub use error::ParseError;
 pub use statement::*;
-pub use window::{WindowCall, WindowFunction, WindowInput, asof_condition, window_call};
+pub use window::{WindowCall, WindowFunction, WindowInput, window_call};
 
 use sqlparser::ast;
 

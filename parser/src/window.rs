@@ -1,4 +1,4 @@
-//! TUMBLE, HOP, CUMULATE and SESSION in a FROM clause, and ASOF joins: how they stand in sqlparser's syntax tree.
+//! TUMBLE, HOP, CUMULATE and SESSION in a FROM clause: how they stand in sqlparser's syntax tree.
 //!
 //! A window function is a [`TableFactor::Table`] whose unquoted name is the function's and which has arguments.
 //! Both spellings make the same tree: before parsing, `TABLE(TUMBLE(TABLE clicks, DESCRIPTOR(ts), ...))` is
@@ -13,16 +13,16 @@
 //!
 //! Nobody has to know this table: [`window_call`] takes a table factor apart.
 //!
-//! `a ASOF [LEFT] JOIN b ON condition` is an inner or left join whose condition is [`Expr::Prefixed`] with the word
-//! `ASOF`; [`asof_condition`] tells. `b MATCH_CONDITION (c) [ON d]` is parsed as `b ON c AND (d)`. `FOR SYSTEM_TIME AS OF e` is sqlparser's own `TableVersion::ForSystemTimeAsOf`.
+//! `FOR SYSTEM_TIME AS OF e` is sqlparser's own `TableVersion::ForSystemTimeAsOf`.
 
 use sqlparser::ast::{
-    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
-    JoinConstraint, ObjectName, Query, TableFactor,
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName, Query,
+    TableFactor,
 };
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
+use crate::asof;
 use crate::error::ParseError;
 
 /// The window functions.
@@ -130,11 +130,6 @@ impl WindowFunction {
 
 /// The name of the function that carries PARTITION BY; no SQL can write it.
 const PARTITION_BY: &str = "PARTITION BY";
-/// The word that [`rewrite`] puts after the ON of an ASOF join.
-const ASOF: &str = "ASOF";
-/// What other databases write before the comparison of an ASOF join.
-const MATCH_CONDITION: &str = "MATCH_CONDITION";
-
 /// Takes a table factor apart when it is a window function.
 pub fn window_call(factor: &TableFactor) -> Option<Result<WindowCall<'_>, ParseError>> {
     let TableFactor::Table {
@@ -212,23 +207,13 @@ fn input_of(expr: &Expr) -> Option<(WindowInput<'_>, Option<&Ident>, Vec<&Expr>)
     }
 }
 
-/// The condition of an ASOF join, when the join is one.
-pub fn asof_condition(constraint: &JoinConstraint) -> Option<&Expr> {
-    match constraint {
-        JoinConstraint::On(Expr::Prefixed { prefix, value }) if prefix.value == ASOF => Some(value),
-        _ => None,
-    }
-}
-
 /// Brings the standard spelling of window functions to the short one, and ASOF joins to plain ones with a marked
 /// condition.
 pub(crate) fn rewrite(tokens: &mut Vec<TokenWithSpan>) {
     if tokens.iter().any(|t| WindowFunction::of_token(&t.token).is_some()) {
         *tokens = without_standard_words(std::mem::take(tokens));
     }
-    if tokens.iter().any(|t| is_word(&t.token, ASOF)) {
-        mark_asof(tokens);
-    }
+    asof::rewrite(tokens);
 }
 
 fn without_standard_words(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
@@ -279,73 +264,12 @@ fn without_standard_words(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     out
 }
 
-fn mark_asof(tokens: &mut Vec<TokenWithSpan>) {
-    let old = std::mem::take(tokens);
-    let word_at = |i: usize, word: &str| old.get(i).is_some_and(|t: &TokenWithSpan| is_word(&t.token, word));
-    // For each open parenthesis, whether an ASOF join in it waits for its condition.
-    let mut waiting = vec![false];
-    let mut i = 0;
-    while i < old.len() {
-        let token = &old[i];
-        match &token.token {
-            Token::LParen => waiting.push(false),
-            Token::RParen if waiting.len() > 1 => drop(waiting.pop()),
-            _ => {}
-        }
-        let here = waiting.last_mut().expect("one is always left");
-        let marked = |word: &str| TokenWithSpan::new(Token::make_word(word, None), token.span);
-        let join_follows = || ["LEFT", "INNER", "JOIN"].iter().any(|word| word_at(i + 1, word));
-        if word_at(i, ASOF) && join_follows() {
-            *here = true;
-            i += 1;
-        } else if *here && word_at(i, "ON") {
-            *here = false;
-            tokens.extend([token.clone(), marked(ASOF)]);
-            i += 1;
-        } else if let Some(end) = end_of_group(&old, i + 1).filter(|_| *here && word_at(i, MATCH_CONDITION)) {
-            *here = false;
-            tokens.extend([marked("ON"), marked(ASOF), marked(MATCH_CONDITION)]);
-            tokens.extend_from_slice(&old[i + 1..end]);
-            i = end;
-        } else {
-            tokens.push(token.clone());
-            i += 1;
-        }
-    }
-}
-
-/// The place after the parenthesis that closes the one at `start`.
-fn end_of_group(tokens: &[TokenWithSpan], start: usize) -> Option<usize> {
-    let mut depth = 0;
-    for (at, token) in tokens.iter().enumerate().skip(start) {
-        match token.token {
-            Token::LParen => depth += 1,
-            Token::RParen => depth -= 1,
-            _ => {}
-        }
-        match depth {
-            0 if at > start => return Some(at + 1),
-            ..=0 => return None,
-            1.. => {}
-        }
-    }
-    None
-}
-
 /// The dialect's part: the first argument of a window function, and the condition of an ASOF join.
 pub(crate) fn parse_prefix(parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
     let index = parser.index();
     let before = |n: usize| index.checked_sub(n).map(|i| &parser.token_at(i).token);
-    if is_word(&parser.peek_token_ref().token, ASOF) && before(1).is_some_and(|t| is_word(t, "ON")) {
-        let word = parser.next_token();
-        let condition = match eat(parser, MATCH_CONDITION) {
-            true => parse_match_condition(parser),
-            false => parser.parse_expr(),
-        };
-        return Some(condition.map(|value| Expr::Prefixed {
-            prefix: Ident::with_span(word.span, ASOF),
-            value: Box::new(value),
-        }));
+    if asof::is_marked(parser) {
+        return Some(asof::parse_condition(parser));
     }
     // The argument is the first after the parenthesis, or follows `data =>`.
     let paren = match before(1) {
@@ -355,19 +279,6 @@ pub(crate) fn parse_prefix(parser: &mut Parser) -> Option<Result<Expr, ParserErr
     };
     paren.and_then(WindowFunction::of_token)?;
     parse_input(parser).transpose()
-}
-
-/// `(c) [ON d]`: both must hold.
-fn parse_match_condition(parser: &mut Parser) -> Result<Expr, ParserError> {
-    let nearest = parser.parse_expr()?;
-    if !eat(parser, "ON") {
-        return Ok(nearest);
-    }
-    Ok(Expr::BinaryOp {
-        left: Box::new(nearest),
-        op: BinaryOperator::And,
-        right: Box::new(Expr::Nested(Box::new(parser.parse_expr()?))),
-    })
 }
 
 /// The first argument when it has an alias or PARTITION BY; `None` leaves it to the ordinary rules.
@@ -489,7 +400,7 @@ fn rewind(parser: &mut Parser, index: usize) {
     }
 }
 
-fn eat(parser: &mut Parser, word: &str) -> bool {
+pub(crate) fn eat(parser: &mut Parser, word: &str) -> bool {
     let found = is_word(&parser.peek_token_ref().token, word);
     if found {
         parser.advance_token();

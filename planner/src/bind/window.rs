@@ -67,12 +67,7 @@ impl Binder<'_> {
             None => None,
         };
         let parts = args.iter().map(|arg| &arg.expr).chain(&partition_by);
-        if parts.chain(order_by.iter().map(|sort| &sort.expr)).any(has_window) {
-            return Err(PlanError::from(SqlError::new(
-                SqlState("42P20"),
-                "window function calls cannot be nested",
-            )));
-        }
+        refuse_nested(parts.chain(order_by.iter().map(|sort| &sort.expr)))?;
         let frame = match window.frame {
             Some(frame) => WindowFrame::try_from(frame.clone()).map_err(invalid_frame)?,
             None => WindowFrame::new((!order_by.is_empty()).then_some(false)),
@@ -156,10 +151,14 @@ pub(super) fn by_peers(frame: WindowFrame, first_key: &DataType) -> WindowFrame 
     frame
 }
 
-fn has_window(expr: &Expr) -> bool {
+fn refuse_nested<'e>(mut parts: impl Iterator<Item = &'e Expr>) -> Result<()> {
+    let is_window = |expr: &Expr| Ok(matches!(expr, Expr::WindowFunction(_)));
     // The closure does not fail.
-    expr.exists(|e| Ok(matches!(e, Expr::WindowFunction(_))))
-        .unwrap_or(false)
+    if parts.any(|expr| expr.exists(is_window).unwrap_or(false)) {
+        let message = "window function calls cannot be nested";
+        return Err(PlanError::from(SqlError::new(SqlState("42P20"), message)));
+    }
+    Ok(())
 }
 
 fn invalid_frame(error: datafusion::common::DataFusionError) -> PlanError {
