@@ -30,8 +30,8 @@ use crate::driver::{ChunkStream, Driven, Pass, Role, drive, pass};
 use crate::exchange::Route;
 use crate::flow::FlowState;
 use crate::op::{
-    AggregateOp, Distribution, FusedOp, GeneralOp, HoldUntilOp, JoinOp, OpContext, Operator, SessionOp, TemporalJoinOp,
-    TopNOp,
+    AggregateOp, Distribution, FusedOp, GeneralOp, HoldUntilOp, JoinOp, OpContext, Operator, SessionOp,
+    TemporalFilterOp, TemporalJoinOp, TopNOp,
 };
 use crate::sink::CollectionSink;
 
@@ -278,9 +278,11 @@ impl Builder {
                 // A row is where its key says, whichever side that stands on.
                 JoinKind::Full => Spread::EqualRowsMeet,
             },
-            StreamOp::TemporalJoin(_) | StreamOp::TopN(_) | StreamOp::Session(_) | StreamOp::HoldUntil { .. } => {
-                arrives(0)
-            }
+            StreamOp::TemporalFilter(_)
+            | StreamOp::TemporalJoin(_)
+            | StreamOp::TopN(_)
+            | StreamOp::Session(_)
+            | StreamOp::HoldUntil { .. } => arrives(0),
             StreamOp::General(general) => match arrives(0) {
                 Spread::ByColumns(columns) => place_of(&columns, &general.partition)
                     .and_then(|spread| match spread {
@@ -391,6 +393,7 @@ fn work(node: &StreamNode, context: &OpContext) -> Result<Work, ExecError> {
             let release = &node.properties.release;
             Box::new(TopNOp::try_new(top, &inputs, output, release, is_append_only, context)?)
         }
+        StreamOp::TemporalFilter(filter) => Box::new(TemporalFilterOp::try_new(filter, &inputs)?),
         StreamOp::Session(session) => Box::new(SessionOp::try_new(session, &inputs, output.inner())?),
         StreamOp::General(general) => Box::new(GeneralOp::try_new(
             general,
@@ -414,7 +417,7 @@ fn work(node: &StreamNode, context: &OpContext) -> Result<Work, ExecError> {
 /// Whether a node does something when watermarks move, also without changes.
 fn is_timed(node: &StreamNode) -> bool {
     let completes = matches!(&node.op, StreamOp::Aggregate(a) if a.complete.is_some());
-    let holds = matches!(&node.op, StreamOp::HoldUntil { .. });
+    let holds = matches!(&node.op, StreamOp::HoldUntil { .. } | StreamOp::TemporalFilter(_));
     completes
         || holds
         || !node.properties.release.is_empty()

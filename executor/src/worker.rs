@@ -76,6 +76,8 @@ struct WorkerLoop {
     active: BTreeSet<FlowNumber>,
     /// Flows that depend on a base relation, directly or through views.
     dependents: HashMap<RelationId, BTreeSet<FlowNumber>>,
+    /// Flows whose rows change as time passes, directly or through views.
+    by_clock: BTreeSet<FlowNumber>,
     last_epoch: Option<Epoch>,
     /// Epochs that are not reported as closed yet. Worker 0's business.
     unclosed: VecDeque<Epoch>,
@@ -91,6 +93,7 @@ pub(crate) fn run(worker: &mut Worker, commands: &Receiver<Command>, reports: Se
         next_number: 0,
         active: BTreeSet::new(),
         dependents: HashMap::new(),
+        by_clock: BTreeSet::new(),
         last_epoch: None,
         unclosed: VecDeque::new(),
         is_reporter: worker.index() == 0,
@@ -165,12 +168,15 @@ impl WorkerLoop {
             blueprint.render(scope, &spec.output, spec.at, &state)
         });
         let mut bases = BTreeSet::new();
+        let mut follows_clock = spec.plan.follows_clock();
         let mut upstream = |relation: RelationId| {
-            let Some(flow) = self.numbers.get(&relation).and_then(|number| self.flows.get(number)) else {
+            let known = self.numbers.get(&relation);
+            let Some((number, flow)) = known.and_then(|number| Some((number, self.flows.get(number)?))) else {
                 bases.insert(relation);
                 return None;
             };
             bases.extend(flow.bases());
+            follows_clock |= self.by_clock.contains(number);
             Some(Upstream {
                 state: Rc::clone(flow.state()),
                 reader: flow.state().add_reader(spec.at),
@@ -190,13 +196,16 @@ impl WorkerLoop {
         for base in flow.bases() {
             self.dependents.entry(base).or_default().insert(number);
         }
+        if follows_clock {
+            self.by_clock.insert(number);
+        }
         flow.begin(worker.index() == 0);
         self.flows.insert(number, flow);
         self.numbers.insert(spec.view, number);
         self.active.insert(number);
     }
 
-    /// Starts an epoch in every flow that one of its changes or watermarks concerns.
+    /// Starts an epoch in every flow that one of its changes or watermarks, or the clock, concerns.
     fn tick(&mut self, input: EpochInput) {
         debug_assert!(
             self.last_epoch.is_none_or(|last| last < input.tick.epoch),
@@ -219,6 +228,7 @@ impl WorkerLoop {
             .chain(moved)
             .filter_map(|base| self.dependents.get(&base))
             .flatten()
+            .chain(&self.by_clock)
             .copied()
             .collect();
         for number in concerned {
@@ -291,6 +301,7 @@ impl WorkerLoop {
         };
         let Some(flow) = self.flows.remove(&number) else { return };
         self.active.remove(&number);
+        self.by_clock.remove(&number);
         for base in flow.bases() {
             if let Some(numbers) = self.dependents.get_mut(&base) {
                 numbers.remove(&number);

@@ -19,6 +19,8 @@ use crate::error::Result;
 
 /// The functions that answer the transaction's instant.
 const FIXED: [&str; 3] = ["now", "transaction_timestamp", "statement_timestamp"];
+/// The name of the variable that stands for the epoch's time in a view's plan.
+const CLOCK_OF_VIEW: &str = "now()";
 /// The function that reads the clock at every call.
 const CLOCK: &str = "clock_timestamp";
 /// The names of all of them.
@@ -49,6 +51,19 @@ pub fn with_now_as_parameter(plan: &LogicalPlan, number: usize) -> Result<Cow<'_
     replace_now(plan, &placeholder(number, &SqlType::Timestamptz))
 }
 
+/// The plan of a view, in which `now()` is the epoch's time: a variable, which no rule makes a constant or a
+/// column of.
+pub(crate) fn with_clock(plan: &LogicalPlan) -> Result<LogicalPlan> {
+    let field = SqlType::Timestamptz.to_field(CLOCK_OF_VIEW);
+    let clock = Expr::ScalarVariable(field, vec![CLOCK_OF_VIEW.to_string()]);
+    Ok(replace_now(plan, &clock)?.into_owned())
+}
+
+/// Whether an expression is what [`with_clock`] has put in.
+pub(crate) fn is_clock(expr: &Expr) -> bool {
+    matches!(expr, Expr::ScalarVariable(_, names) if *names == [CLOCK_OF_VIEW])
+}
+
 fn replace_now<'p>(plan: &'p LogicalPlan, by: &Expr) -> Result<Cow<'p, LogicalPlan>> {
     let mut asks = false;
     plan.apply(|node| {
@@ -74,7 +89,8 @@ fn replace_now<'p>(plan: &'p LogicalPlan, by: &Expr) -> Result<Cow<'p, LogicalPl
     Ok(Cow::Owned(replaced.data))
 }
 
-fn is_now(expr: &Expr) -> bool {
+/// Whether an expression is a call of `now()`.
+pub(crate) fn is_now(expr: &Expr) -> bool {
     matches!(expr, Expr::ScalarFunction(ScalarFunction { func, .. }) if FIXED.contains(&func.name()))
 }
 

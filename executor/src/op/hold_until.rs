@@ -2,27 +2,19 @@
 //! a time a fixed length before or after it, then ships them, once. What comes for a value that has been reached before
 //! the epoch is ignored: what was shipped never changes. A row with NULL in the column is held for ever.
 //!
-//! State: the rows that are held, by value, consolidated when they leave. Cost: rows are sorted into their value's
-//! list a batch at a time. Bounded by the rows between the watermark and the greatest value.
+//! State: the rows that are held, by value ([`Waiting`]). Bounded by the rows between the watermark and the greatest
+//! value.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use arrow::array::{Array, AsArray, Int64Array, RecordBatch, UInt32Array};
-use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::DFSchemaRef;
 use highwater_types::{Delta, RelationId, Tick, Watermark};
 
 use super::expression::nullable;
 use super::keys::to_integers;
+use super::waiting::{Wait, Waiting};
 use super::{Distribution, InputIndex, Operator, Output, Step};
 use crate::ExecError;
 use crate::state::{StateReader, StateWriter};
-
-/// The name of the state's part.
-const PART: &str = "held";
-/// After how many changes a value's list is consolidated.
-const CONSOLIDATE_ROWS: usize = 4096;
 
 /// Holds rows back.
 #[derive(Debug)]
@@ -30,21 +22,7 @@ pub struct HoldUntilOp {
     column: usize,
     after_us: i64,
     sources: Vec<RelationId>,
-    schema: SchemaRef,
-    /// By value; under `None` the rows that are held for ever.
-    held: BTreeMap<Option<i64>, Held>,
-    /// Rows that have been saved and have left since.
-    left: Vec<Delta>,
-}
-
-/// The rows of one value.
-#[derive(Debug, Default)]
-struct Held {
-    saved: Vec<Delta>,
-    unsaved: Vec<Delta>,
-    unsaved_row_count: usize,
-    /// How many rows were left by the last consolidation.
-    consolidated_row_count: usize,
+    held: Waiting,
 }
 
 impl HoldUntilOp {
@@ -71,9 +49,7 @@ impl HoldUntilOp {
             column,
             after_us,
             sources: sources.to_vec(),
-            schema: nullable(inputs[0].as_arrow()),
-            held: BTreeMap::new(),
-            left: Vec::new(),
+            held: Waiting::new("held", nullable(inputs[0].as_arrow())),
         })
     }
 
@@ -81,69 +57,22 @@ impl HoldUntilOp {
         let marks = self.sources.iter().map(|s| of(*s));
         marks.min().unwrap_or(Watermark::NONE)
     }
-
-    /// Whether rows with this value may appear, or may have.
-    fn is_reached(&self, mark: Watermark, value: i64) -> bool {
-        mark.reached(value.saturating_add(self.after_us))
-    }
-
-    /// Sorts rows into their values' lists.
-    fn hold(&mut self, delta: &Delta, before: Watermark, are_saved: bool) -> Result<(), ExecError> {
-        let values = to_integers(delta.column(self.column));
-        let mut by_value: BTreeMap<Option<i64>, Vec<u32>> = BTreeMap::new();
-        for row in 0..delta.num_rows() {
-            let value = values.is_valid(row).then(|| values.value(row));
-            if value.is_none_or(|v| !self.is_reached(before, v)) {
-                by_value.entry(value).or_default().push(row as u32);
-            }
-        }
-        for (value, rows) in by_value {
-            let part = if rows.len() == delta.num_rows() {
-                delta.clone()
-            } else {
-                delta.take(&UInt32Array::from(rows))?
-            };
-            let held = self.held.entry(value).or_default();
-            if are_saved {
-                held.saved.push(part);
-                continue;
-            }
-            held.unsaved_row_count += part.num_rows();
-            held.unsaved.push(part);
-            if held.unsaved_row_count > CONSOLIDATE_ROWS + 2 * held.consolidated_row_count {
-                held.consolidate(&self.schema)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn to_state(&self, delta: &Delta) -> Result<RecordBatch, ExecError> {
-        let mut fields: Vec<Field> = self.schema.fields().iter().map(|f| f.as_ref().clone()).collect();
-        for (at, field) in fields.iter_mut().enumerate() {
-            field.set_name(format!("c{at}"));
-        }
-        fields.push(Field::new("weight", DataType::Int64, true));
-        let mut columns = delta.batch().columns().to_vec();
-        columns.push(Arc::new(Int64Array::from_iter_values(
-            (0..delta.num_rows()).map(|row| delta.weight(row)),
-        )));
-        Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
-    }
 }
 
-impl Held {
-    fn consolidate(&mut self, schema: &SchemaRef) -> Result<(), ExecError> {
-        let sum = Delta::concat(schema, &self.unsaved)?.consolidate()?;
-        self.unsaved_row_count = sum.num_rows();
-        self.consolidated_row_count = sum.num_rows();
-        self.unsaved = if sum.is_empty() { Vec::new() } else { vec![sum] };
-        Ok(())
-    }
+/// How long rows wait that came when the watermark stood here.
+fn waits(rows: &Delta, column: usize, after_us: i64, before: Watermark) -> Vec<Wait> {
+    let values = to_integers(rows.column(column));
+    let wait = |value: Option<i64>| match value {
+        None => Wait::Forever,
+        Some(value) if is_reached(before, value, after_us) => Wait::No,
+        Some(value) => Wait::Until(value),
+    };
+    values.iter().map(wait).collect()
+}
 
-    fn sum(&self, schema: &SchemaRef) -> Result<Delta, ExecError> {
-        let all: Vec<Delta> = self.saved.iter().chain(&self.unsaved).cloned().collect();
-        Ok(Delta::concat(schema, &all)?.consolidate()?)
-    }
+/// Whether rows with this value may appear, or may have.
+fn is_reached(mark: Watermark, value: i64, after_us: i64) -> bool {
+    mark.reached(value.saturating_add(after_us))
 }
 
 impl Operator for HoldUntilOp {
@@ -154,7 +83,7 @@ impl Operator for HoldUntilOp {
 
     fn update(&mut self, tick: &Tick, _input: InputIndex, delta: &Delta, _out: &mut Output) -> Result<(), ExecError> {
         let before = self.mark(|source| tick.before(source));
-        self.hold(delta, before, false)
+        self.held.add(delta, &waits(delta, self.column, self.after_us, before))
     }
 
     fn close(&mut self, tick: &Tick, out: &mut Output) -> Result<Step, ExecError> {
@@ -162,65 +91,34 @@ impl Operator for HoldUntilOp {
         if after == Watermark::NONE {
             return Ok(Step::Done);
         }
-        // What has been reached before this epoch was shipped before, and is only here because it was loaded.
         let before = self.mark(|source| tick.before(source));
-        let last = after.0.saturating_sub(self.after_us);
-        while let Some((value, _)) = self.held.range(Some(i64::MIN)..=Some(last)).next() {
-            let value = *value;
-            let Some(held) = self.held.remove(&value) else { break };
-            if value.is_none_or(|v| !self.is_reached(before, v)) {
-                let sum = held.sum(&self.schema)?;
+        while let Some((value, sum)) = self.held.take(after.0.saturating_sub(self.after_us))? {
+            // What has been reached before this epoch was shipped before, and is only here because it was loaded.
+            if !is_reached(before, value, self.after_us) {
                 for start in (0..sum.num_rows()).step_by(Output::BATCH_ROWS) {
                     out.ship(sum.slice(start, Output::BATCH_ROWS.min(sum.num_rows() - start)));
                 }
             }
-            self.left.extend(held.saved);
         }
         Ok(Step::Done)
     }
 
     fn save(&mut self, state: &mut StateWriter) -> Result<(), ExecError> {
-        for delta in std::mem::take(&mut self.left) {
-            state.write(PART, self.to_state(&delta.negate())?);
-        }
-        let mut written = Vec::new();
-        for held in self.held.values_mut() {
-            held.consolidate(&self.schema)?;
-            let deltas = std::mem::take(&mut held.unsaved);
-            (held.unsaved_row_count, held.consolidated_row_count) = (0, 0);
-            written.extend(deltas.iter().cloned());
-            held.saved.extend(deltas);
-            if held.saved.len() > 1 {
-                let sum = Delta::concat(&self.schema, &held.saved)?.consolidate()?;
-                held.saved = if sum.is_empty() { Vec::new() } else { vec![sum] };
-            }
-        }
-        self.held.retain(|_, held| !held.saved.is_empty());
-        for delta in written {
-            state.write(PART, self.to_state(&delta)?);
-        }
-        Ok(())
+        self.held.save(state)
     }
 
     fn load(&mut self, state: &mut StateReader) -> Result<(), ExecError> {
-        let mut all = Vec::new();
-        for batch in state.read(PART) {
-            let last = batch.num_columns() - 1;
-            let weights = batch.column(last).as_primitive::<Int64Type>().clone();
-            let columns = batch.columns()[..last].to_vec();
-            let rows = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
-            all.push(Delta::try_new(rows, Some(weights))?);
-        }
-        if all.is_empty() {
-            return Ok(());
-        }
-        let sum = Delta::concat(&self.schema, &all)?.consolidate()?;
-        self.hold(&sum, Watermark::NONE, true)
+        let (column, after_us) = (self.column, self.after_us);
+        self.held
+            .load(state, |rows| waits(rows, column, after_us, Watermark::NONE))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use arrow::datatypes::SchemaRef;
     use datafusion::common::DFSchema;
 
     use super::*;

@@ -15,8 +15,10 @@ mod keys;
 mod row_keys;
 mod rows;
 mod session;
+mod temporal_filter;
 mod temporal_join;
 mod top_n;
+mod waiting;
 
 use std::sync::Arc;
 
@@ -30,6 +32,7 @@ pub use general::GeneralOp;
 pub use hold_until::HoldUntilOp;
 pub use join::JoinOp;
 pub use session::SessionOp;
+pub use temporal_filter::TemporalFilterOp;
 pub use temporal_join::TemporalJoinOp;
 pub use top_n::TopNOp;
 

@@ -10,8 +10,8 @@ use highwater_types::RelationId;
 
 use super::expression_text::{duration, expression};
 use super::plan::{
-    Aggregate, AggregateCall, AggregateKind, Join, JoinKind, Properties, RankKind, Session, SortKey, StateBound, Step,
-    StreamNode, StreamOp, StreamPlan, TopN, WindowAssign, WindowKind,
+    Aggregate, AggregateCall, AggregateKind, Join, JoinKind, Limit, Properties, RankKind, Session, SortKey, StateBound,
+    Step, StreamNode, StreamOp, StreamPlan, TemporalFilter, TopN, WindowAssign, WindowKind,
 };
 use crate::catalog::Catalog;
 
@@ -58,6 +58,7 @@ impl Explain<'_> {
                 let on = condition(&join.keys, "=", join.filter.as_ref(), &below(0), &below(1));
                 format!("TemporalJoin {word} as of arrival on {on}")
             }
+            StreamOp::TemporalFilter(filter) => temporal_filter_text(filter, &below(0)),
             StreamOp::TopN(top) => top_n_text(top, &below(0)),
             StreamOp::Session(session) => self.session(session, &below(0)),
             StreamOp::Union => format!("Union all ({})", names(node).join(", ")),
@@ -155,6 +156,7 @@ impl Explain<'_> {
         match state {
             StateBound::Stateless => "none".to_string(),
             StateBound::Watermark(sources) => format!("until watermark({})", self.relations(sources)),
+            StateBound::Clock => "until its time is over".to_string(),
             StateBound::Rows(1) => "1 row".to_string(),
             StateBound::Rows(rows) => format!("{rows} rows"),
             StateBound::Unbounded(text) => format!("unbounded: {text}"),
@@ -293,6 +295,17 @@ fn condition(keys: &[(usize, usize)], equal: &str, filter: Option<&Expr>, left: 
     } else {
         parts.join(" and ")
     }
+}
+
+fn temporal_filter_text(filter: &TemporalFilter, columns: &[String]) -> String {
+    let bounds = filter.bounds.iter().map(|bound| {
+        let word = match bound.limit {
+            Limit::Begin => ">=",
+            Limit::End => "<",
+        };
+        format!("now() {word} {}{}", columns[bound.column], after(bound.after_us))
+    });
+    format!("TemporalFilter {}", bounds.collect::<Vec<_>>().join(" and "))
 }
 
 fn top_n_text(top: &TopN, columns: &[String]) -> String {

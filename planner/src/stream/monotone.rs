@@ -38,8 +38,13 @@ pub(super) fn bound_of(expr: &Expr, column: &dyn Fn(&Expr) -> Option<Bound>) -> 
     }
 }
 
-/// The expression that this one is a fixed number of microseconds later than.
+/// The expression that this one is a fixed number of microseconds later than, wherever clocks are changed.
 pub(super) fn shifted(expr: &Expr) -> Option<(&Expr, i64)> {
+    shifted_by(expr, false)
+}
+
+/// The same; `days_are_fixed` says that a day is always 24 hours.
+pub(super) fn shifted_by(expr: &Expr, days_are_fixed: bool) -> Option<(&Expr, i64)> {
     // PostgreSQL's arithmetic on times is a function named like the operator.
     let (minus, left, right) = match expr {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => match op {
@@ -54,7 +59,8 @@ pub(super) fn shifted(expr: &Expr) -> Option<(&Expr, i64)> {
         },
         _ => return None,
     };
-    match (fixed_length_us(left), fixed_length_us(right)) {
+    let length = |expr| fixed_length_us(expr, days_are_fixed);
+    match (length(left), length(right)) {
         (None, Some(us)) => Some((left, if minus { -us } else { us })),
         (Some(us), None) if !minus => Some((right, us)),
         _ => None,
@@ -62,7 +68,7 @@ pub(super) fn shifted(expr: &Expr) -> Option<(&Expr, i64)> {
 }
 
 /// The length of an interval that is the same wherever it is added. Days are not, where clocks are changed.
-fn fixed_length_us(expr: &Expr) -> Option<i64> {
+fn fixed_length_us(expr: &Expr, days_are_fixed: bool) -> Option<i64> {
     match expr {
         Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(value)), _) => {
             let IntervalMonthDayNano {
@@ -70,7 +76,8 @@ fn fixed_length_us(expr: &Expr) -> Option<i64> {
                 days,
                 nanoseconds,
             } = *value;
-            (months == 0 && days == 0).then_some(nanoseconds / 1000)
+            let is_fixed = months == 0 && (days == 0 || days_are_fixed);
+            is_fixed.then(|| (i64::from(days) * DAY_US).checked_add(nanoseconds / 1000))?
         }
         _ => None,
     }

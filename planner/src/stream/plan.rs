@@ -21,6 +21,20 @@ pub struct StreamPlan {
     pub inputs: Vec<RelationId>,
 }
 
+impl StreamPlan {
+    /// Whether its rows change by themselves as time passes.
+    pub fn follows_clock(&self) -> bool {
+        let mut open = vec![&self.root];
+        while let Some(node) = open.pop() {
+            if matches!(node.op, StreamOp::TemporalFilter(_)) {
+                return true;
+            }
+            open.extend(&node.inputs);
+        }
+        false
+    }
+}
+
 /// One operator, its inputs, and what is known about its output.
 #[derive(Debug, Clone)]
 pub struct StreamNode {
@@ -73,6 +87,8 @@ pub enum StateBound {
     Stateless,
     /// Released as these sources' watermarks pass.
     Watermark(Vec<RelationId>),
+    /// Rows leave by themselves as time passes.
+    Clock,
     /// Never more than this many rows (per partition, where there are partitions).
     Rows(u64),
     /// Grows with the number of distinct keys, or of rows: the text says which, and what would bound it.
@@ -97,6 +113,8 @@ pub enum StreamOp {
     Aggregate(Aggregate),
     /// Joins two changing inputs.
     Join(Join),
+    /// Keeps rows while the clock is between two times of their own.
+    TemporalFilter(TemporalFilter),
     /// Joins each left row with the right side as of the row's own epoch; output is never revised.
     TemporalJoin(TemporalJoin),
     /// The first rows of each partition, in an order.
@@ -128,6 +146,7 @@ impl StreamOp {
             StreamOp::Fused(_) => "Fused",
             StreamOp::Aggregate(_) => "Aggregate",
             StreamOp::Join(_) => "Join",
+            StreamOp::TemporalFilter(_) => "TemporalFilter",
             StreamOp::TemporalJoin(_) => "TemporalJoin",
             StreamOp::TopN(_) => "TopN",
             StreamOp::Session(_) => "Session",
@@ -331,6 +350,34 @@ pub enum RankKind {
     Rank,
     /// 1, 1, 2.
     DenseRank,
+}
+
+/// `WHERE ts > now() - INTERVAL '1 day'`: a row is there from the latest of its times that begin it, until the earliest
+/// of those that end it, by the epoch's time. A row with NULL for one of them never is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TemporalFilter {
+    /// What limits rows.
+    pub bounds: Vec<TimeBound>,
+}
+
+/// One limit of a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimeBound {
+    /// Position of the time column: in microseconds.
+    pub column: usize,
+    /// Which limit.
+    pub limit: Limit,
+    /// The limit is so many microseconds after the column's value.
+    pub after_us: i64,
+}
+
+/// What a time limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// The row is there from then on.
+    Begin,
+    /// The row is there before.
+    End,
 }
 
 /// SESSION windows. Output columns: the input's, then `window_start` (the time of the session's first row) and

@@ -18,6 +18,7 @@ use crate::catalog::{Column, EmitMode, RelationKind};
 use crate::context::PlanContext;
 use crate::error::{PlanError, Result};
 use crate::functions::stored_quotient;
+use crate::now::with_clock;
 use crate::query::{OutputColumn, bind_query};
 use crate::session_state::session_state;
 
@@ -86,10 +87,15 @@ fn translate_query(
     refuse::check_plan(&bound.plan, &ctx.functions)?;
     let depends_on = bound.depends_on.clone();
     let columns = view_columns(&bound.columns, bound.plan.schema(), column_names)?;
-    let plan = with_view_types(bound.plan, &columns)?;
+    let plan = with_clock(&with_view_types(bound.plan, &columns)?)?;
     let logical = optimize(plan, &session_state(&ctx.settings.time_zone))?;
     let view_facts = |id: RelationId| facts_of_view(ctx, id, depth);
-    let mut translator = Translator::new(&ctx.catalog, &view_facts, emit);
+    let mut translator = Translator::new(
+        &ctx.catalog,
+        &view_facts,
+        emit,
+        has_no_summer_time(&ctx.settings.time_zone),
+    );
     let built = translator.view(&logical)?;
     let built = with_view_names(built, &columns)?;
     Ok(Planned {
@@ -122,6 +128,14 @@ fn facts_of_view(ctx: &PlanContext, id: RelationId, depth: usize) -> Result<Opti
         key: relation.key.clone(),
         ..p.built.facts
     }))
+}
+
+/// Whether a day has 24 hours all the year round.
+fn has_no_summer_time(time_zone: &str) -> bool {
+    let is_utc = ["UTC", "GMT", "Etc/UTC", "Etc/GMT"]
+        .iter()
+        .any(|name| name.eq_ignore_ascii_case(time_zone));
+    is_utc || time_zone.starts_with(['+', '-'])
 }
 
 fn view_columns(output: &[OutputColumn], schema: &DFSchema, names: &[String]) -> Result<Vec<Column>> {
@@ -223,7 +237,10 @@ fn with_view_names(built: Built, columns: &[Column]) -> Result<Built> {
 fn collect_notices(node: &StreamNode, notices: &mut Vec<String>) {
     if let StateBound::Unbounded(text) = &node.properties.state {
         let word = node.op.name();
-        notices.push(format!("state of {word} is unbounded: {text}"));
+        let notice = format!("state of {word} is unbounded: {text}");
+        if !notices.contains(&notice) {
+            notices.push(notice);
+        }
     }
     for input in &node.inputs {
         collect_notices(input, notices);

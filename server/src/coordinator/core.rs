@@ -21,7 +21,7 @@ use super::status::{StatusBoard, ViewState, ViewStatus};
 use super::table::TableState;
 use super::{Command, Coordinator};
 
-/// How often merged-away versions and idle sources are looked at.
+/// How often merged-away versions and idle sources are looked at, and views follow the clock at least.
 const HOUSEKEEPING: Duration = Duration::from_millis(200);
 
 /// What the coordinator is made of.
@@ -68,6 +68,8 @@ pub struct Core {
     pending: Option<Command>,
     stopping: Option<oneshot::Sender<()>>,
     next_housekeeping: Instant,
+    /// A view is to see that time has passed.
+    pub(super) is_clock_due: bool,
     closed_count: u64,
 }
 
@@ -75,6 +77,8 @@ pub struct Core {
 pub(super) struct View {
     pub(super) collection: Arc<Collection>,
     pub(super) inputs: Vec<RelationId>,
+    /// Whether its rows change as time passes.
+    pub(super) follows_clock: bool,
     /// Told when it has caught up; `None` afterwards.
     pub(super) waiting: Option<oneshot::Sender<Result<(), SqlError>>>,
 }
@@ -86,7 +90,9 @@ impl Core {
     /// When the thread cannot be started.
     pub fn start(setup: CoreSetup) -> Result<Coordinator, std::io::Error> {
         let (wake, commands) = crossbeam_channel::unbounded();
-        let (closed, closed_receiver) = watch::channel(setup.last_epoch);
+        // Time has passed since the log was written, and views are to know.
+        let last_epoch = setup.last_epoch.max(clock());
+        let (closed, closed_receiver) = watch::channel(last_epoch);
         let log = LogThread::start(Arc::clone(&setup.store))?;
         let core = Core {
             store: setup.store,
@@ -100,8 +106,8 @@ impl Core {
             tables: HashMap::new(),
             sources: BTreeMap::new(),
             views: HashMap::new(),
-            last_cut: setup.last_epoch,
-            newest: setup.last_epoch,
+            last_cut: last_epoch,
+            newest: last_epoch,
             progress: Progress::default(),
             log,
             opening: Opening::default(),
@@ -111,6 +117,7 @@ impl Core {
             pending: None,
             stopping: None,
             next_housekeeping: Instant::now(),
+            is_clock_due: false,
             closed_count: 0,
         };
         std::thread::Builder::new()
@@ -264,8 +271,7 @@ impl Core {
 
     /// A new epoch: the clock's, or one more than the last where the clock stands or went back.
     pub(super) fn next_epoch(&mut self) -> Epoch {
-        let clock = u64::try_from(wall_us()).unwrap_or_default();
-        self.newest = Epoch(self.newest.next().0.max(clock));
+        self.newest = self.newest.next().max(clock());
         self.newest
     }
 
@@ -284,6 +290,7 @@ impl Core {
             return;
         }
         self.next_housekeeping = now + HOUSEKEEPING;
+        self.is_clock_due = self.in_flight.is_empty() && self.views.values().any(|view| view.follows_clock);
         let closed = *self.closed.borrow();
         let oldest = self.holds.oldest(closed);
         for collection in self.views.values().map(|v| &v.collection) {
@@ -295,8 +302,13 @@ impl Core {
     }
 }
 
-/// Microseconds since 1970, by the machine's clock.
-pub(super) fn wall_us() -> i64 {
+/// What `now()` is in an epoch, in microseconds since 1970: epochs are numbered by the clock, and never go back.
+pub(super) fn epoch_us(epoch: Epoch) -> i64 {
+    i64::try_from(epoch.0).unwrap_or(i64::MAX)
+}
+
+/// The epoch that the machine's clock shows: microseconds since 1970.
+fn clock() -> Epoch {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+    Epoch(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
 }

@@ -11,7 +11,7 @@ use highwater_types::{RelationId, SourceWatermark, SqlError, SqlState, Tick, Wat
 use tokio::sync::oneshot;
 
 use super::backfill::{Backfill, History};
-use super::core::{Core, View, wall_us};
+use super::core::{Core, View, epoch_us};
 use super::feed::SourceFeed;
 use super::reader::SourceThread;
 use super::status::{ViewState, ViewStatus};
@@ -113,7 +113,7 @@ impl Core {
             plan: plan.stream.clone(),
             output: Arc::clone(&collection),
             at,
-            tick: Tick::new(at, wall_us()).with_watermarks(self.watermarks_so_far()),
+            tick: Tick::new(at, epoch_us(at)).with_watermarks(self.watermarks_so_far()),
             time_zone: relation.settings().time_zone,
         });
         self.status.update(|s| {
@@ -129,6 +129,7 @@ impl Core {
             View {
                 collection,
                 inputs: plan.stream.inputs.clone(),
+                follows_clock: plan.stream.follows_clock(),
                 waiting: Some(done),
             },
         );

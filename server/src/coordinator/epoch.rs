@@ -15,7 +15,7 @@ use highwater_storage::WalEntry;
 use highwater_types::{Delta, Epoch, RelationId, SourceWatermark, SqlError, SqlState, Tick};
 use tokio::sync::oneshot;
 
-use super::core::{Core, View, wall_us};
+use super::core::{Core, View, epoch_us};
 use super::late::late_rows;
 use super::pace::Shares;
 use super::progress::Progress;
@@ -71,7 +71,7 @@ impl Core {
         let has_room = self.in_flight.len() < MAX_IN_FLIGHT;
         match &self.sealed {
             Some(sealed) => sealed.is_durable && has_room,
-            None => has_room && self.has_source_rows(),
+            None => has_room && (self.has_source_rows() || self.is_clock_due),
         }
     }
 
@@ -214,7 +214,8 @@ impl Core {
         let mut marks = Vec::new();
         let taken = self.take_source_rows(&mut inputs, &mut marks);
         let has_moved = marks.iter().any(|mark| mark.before != mark.after);
-        if taken.rows > 0 || has_moved || !self.progress.is_empty() {
+        let is_clock_due = std::mem::take(&mut self.is_clock_due);
+        if taken.rows > 0 || has_moved || is_clock_due || !self.progress.is_empty() {
             marks.extend(self.table_marks());
             let epoch = self.next_epoch();
             self.start_epoch(epoch, inputs, marks, taken, Vec::new());
@@ -229,7 +230,7 @@ impl Core {
         taken: Taken,
         waiters: Vec<Waiter>,
     ) {
-        let tick = Tick::new(epoch, wall_us()).with_watermarks(marks);
+        let tick = Tick::new(epoch, epoch_us(epoch)).with_watermarks(marks);
         self.last_cut = epoch;
         self.status.update(|s| s.cut = epoch);
         self.in_flight.push_back(InFlight {
@@ -257,7 +258,13 @@ impl Core {
             // Views made one after the other on a source at full speed would each have twice as much to catch up with;
             // and what comes meanwhile waits in memory.
             let yields = feed.is_at_full_speed() && is_awaited(&self.views, *id);
-            let share = if yields { YIELDED_ROWS } else { share };
+            let share = match yields {
+                true => {
+                    self.pace.begin_again();
+                    YIELDED_ROWS
+                }
+                false => share,
+            };
             let mut left = share;
             let mark = feed.take_rows(&mut left, &mut deltas, &mut self.progress);
             match (yields, left) {

@@ -34,6 +34,11 @@ impl EpochPace {
         self.rows
     }
 
+    /// Views come to be, and what the rows of an epoch will cost then nobody knows: it begins with few.
+    pub(super) fn begin_again(&mut self) {
+        self.rows = MIN_ROWS;
+    }
+
     /// Learns from epochs that were closed at `now`, of which the first was cut at `cut_at`. They had `rows` in all;
     /// `is_full` says that there were more to take.
     pub(super) fn learn(&mut self, rows: usize, is_full: bool, cut_at: Instant, now: Instant) {
@@ -111,6 +116,15 @@ mod tests {
             pace.learn(1, false, cut_at, cut_at + busy);
             assert_eq!(pace.rows(), FIRST_ROWS);
         }
+    }
+
+    #[test]
+    fn what_was_learned_is_forgotten_when_views_come() {
+        let mut pace = EpochPace::new();
+        after(&mut pace, 10, Duration::from_nanos(1));
+        pace.begin_again();
+        assert_eq!(pace.rows(), MIN_ROWS);
+        assert_eq!(after(&mut pace, 1, Duration::from_nanos(1)), MIN_ROWS * 2);
     }
 
     #[test]

@@ -63,7 +63,7 @@ impl Generator {
         }
         let select = Select {
             items,
-            wheres: self.wheres(&from.scope),
+            wheres: self.conditions(&from.scope),
             from: from.sql,
             group,
             having,

@@ -176,13 +176,42 @@ impl Generator {
         (0..count).map(|_| self.condition(scope)).collect()
     }
 
+    /// Conditions, sometimes with one on the clock.
+    pub(super) fn conditions(&mut self, scope: &[Column]) -> Vec<String> {
+        let mut conditions = self.wheres(scope);
+        conditions.extend(self.clock_condition(scope));
+        conditions
+    }
+
+    /// Sometimes a condition on the clock, whose boundary is decades away from both sides' rows: which epoch's time it is
+    /// makes no difference.
+    fn clock_condition(&mut self, scope: &[Column]) -> Option<String> {
+        let times: Vec<&Column> = scope
+            .iter()
+            .filter(|c| matches!(c.kind, Kind::Timestamp | Kind::Timestamptz))
+            .collect();
+        if times.is_empty() || !self.dice.chance(10) {
+            return None;
+        }
+        self.mark("temporal filter");
+        let time = self.dice.pick(&times).name.clone();
+        let number = self.value(scope, Kind::Int4);
+        let shifted = format!("{time} + (({number}) % 3) * INTERVAL '10000 days'");
+        let day = "now() + INTERVAL '1 day'";
+        Some(match self.dice.below(3) {
+            0 => format!("{shifted} > {day}"),
+            1 => format!("{day} >= {shifted}"),
+            _ => format!("now() BETWEEN {time} AND {shifted}"),
+        })
+    }
+
     pub(super) fn select(&mut self, from: &From, count: usize) -> (Select, Vec<Column>) {
         let (items, columns) = self.items(&from.scope, count);
         self.mark("projection");
         let select = Select {
             items,
             from: from.sql.clone(),
-            wheres: self.wheres(&from.scope),
+            wheres: self.conditions(&from.scope),
             ..Select::default()
         };
         (select, columns)

@@ -5,16 +5,17 @@ WITH RECURSIVE t (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 5) SEL
 --> hint: Compute the recursion in a SELECT over a view.
 
 SELECT now() AS t, id FROM users;
---> 0A000: now() in a materialized view is not supported
---> hint: Use it in a SELECT over the view, or window rows by their own time with TUMBLE or HOP.
+--> 0A000: now() in this place in a materialized view is not supported
+--> hint: In WHERE, compare a time with it, plus or minus a length that is always the same: ts > now() - INTERVAL '24 hours' (days are that only in time zones without summer time); or use it in a SELECT over the view.
 
 SELECT id FROM orders WHERE ts > now() - INTERVAL '1 day';
---> 0A000: now() in a materialized view is not supported
---> hint: Use it in a SELECT over the view, or window rows by their own time with TUMBLE or HOP.
+--> Fused select id  key=(id) changing state=none
+-->   TemporalFilter now() < ts + 1d  key=(id) changing state=until its time is over
+-->     Input orders (id, ts)  key=(id) changing state=none
 
 SELECT id FROM orders WHERE ts::date = current_date;
---> 0A000: now() in a materialized view is not supported
---> hint: Use it in a SELECT over the view, or window rows by their own time with TUMBLE or HOP.
+--> 0A000: now() in this place in a materialized view is not supported
+--> hint: In WHERE, compare a time with it, plus or minus a length that is always the same: ts > now() - INTERVAL '24 hours' (days are that only in time zones without summer time); or use it in a SELECT over the view.
 
 SELECT id, random() AS r FROM users;
 --> 0A000: the volatile function random() in a materialized view is not supported

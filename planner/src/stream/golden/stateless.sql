@@ -52,3 +52,17 @@ SELECT u.id, generate_series(1, 3) AS n, w.o FROM users u LEFT JOIN LATERAL stri
 -->     Fused select string_to_array(name_1, ' ') as __common_expr_1, name_1 | select __common_expr_1 as value, generate_series(1, array_length(__common_expr_1)::bigint + 0, 1)::integer[] as value_1, name_1 | unnest value, value_1 | select value_3::bigint as ordinality, name_1  key=none changing state=none
 -->       Aggregate distinct group by (name_1)  key=(name_1) changing state=unbounded: grows with the distinct (name_1); grouping by a watermarked window_end would bound it
 -->         Input users (name_1)  key=none changing state=none
+
+-- The clock.
+SELECT id FROM orders WHERE ts > now() - INTERVAL '1 day' AND amount > 3;
+--> Fused select id  key=(id) changing state=none
+-->   TemporalFilter now() < ts + 1d  key=(id) changing state=until its time is over
+-->     Fused where cast(amount) > 3.00  key=(id) changing state=none
+-->       Input orders (id, amount, ts)  key=(id) changing state=none
+
+SELECT count(*) FROM orders WHERE now() BETWEEN ts AND ts + INTERVAL '2 hours';
+--> Aggregate count(*)  key=() changing state=1 row
+-->   Fused select ts  key=none changing state=none
+-->     TemporalFilter now() >= ts and now() < value + 1us  key=none changing state=until its time is over
+-->       Fused select ts, ts + interval '2h' as value  key=none changing state=none
+-->         Input orders (ts)  key=none changing state=none

@@ -54,6 +54,9 @@ impl Translator<'_> {
     }
 
     pub(super) fn filter(&mut self, filter: &Filter) -> Result<Built> {
+        if let Some(built) = self.filter_on_clock(filter)? {
+            return Ok(built);
+        }
         if let Some(built) = self.filter_on_rank(filter)? {
             return Ok(built);
         }

@@ -52,7 +52,7 @@ pub(super) fn releases(left: &Built, right: &Built, filter: Option<&Expr>) -> Ve
 }
 
 /// The orders that a condition asks for: what is lower, what is higher, and whether they may not be equal.
-fn orders(condition: &Expr) -> Vec<(&Expr, &Expr, bool)> {
+pub(super) fn orders(condition: &Expr) -> Vec<(&Expr, &Expr, bool)> {
     match condition {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => match op {
             Operator::Lt => vec![(left, right, true)],

@@ -16,6 +16,7 @@ mod interval;
 mod join;
 mod session;
 mod share;
+mod temporal_filter;
 mod temporal_join;
 mod top_n;
 mod union;
@@ -35,6 +36,7 @@ use super::derive::Facts;
 use super::plan::{Properties, Release, StateBound, StreamNode, StreamOp};
 use crate::catalog::{Catalog, EmitMode};
 use crate::error::{PlanError, Result};
+use crate::now::is_clock;
 use crate::session_window::SessionNode;
 use crate::window::{ProcTimeNode, WindowNode};
 
@@ -46,6 +48,8 @@ pub(super) struct Translator<'a> {
     catalog: &'a Catalog,
     view_facts: ViewFacts<'a>,
     emit: EmitMode,
+    /// Whether a day is always 24 hours.
+    days_are_fixed: bool,
     names: HashSet<String>,
     families: usize,
     windows: usize,
@@ -126,11 +130,17 @@ impl Built {
 }
 
 impl<'a> Translator<'a> {
-    pub(super) fn new(catalog: &'a Catalog, view_facts: ViewFacts<'a>, emit: EmitMode) -> Translator<'a> {
+    pub(super) fn new(
+        catalog: &'a Catalog,
+        view_facts: ViewFacts<'a>,
+        emit: EmitMode,
+        days_are_fixed: bool,
+    ) -> Translator<'a> {
         Translator {
             catalog,
             view_facts,
             emit,
+            days_are_fixed,
             names: HashSet::new(),
             families: 0,
             windows: 0,
@@ -247,6 +257,7 @@ fn resolve_with(expr: &Expr, rename: &dyn Fn(&Column) -> DfResult<Expr>) -> Resu
                 "Write it as a join with a subquery in FROM.",
             )))
         }
+        other if is_clock(&other) => Err(DataFusionError::from(temporal_filter::refused())),
         Expr::OuterReferenceColumn(_, _) => Err(DataFusionError::from(lateral())),
         Expr::Placeholder(placeholder) => Err(DataFusionError::from(PlanError::UndefinedParameter {
             name: placeholder.id,

@@ -84,6 +84,7 @@ fn write_node(node: &StreamNode, text: &mut String) -> Option<()> {
         }
         StreamOp::Session(session) => write!(text, "{session:?}"),
         StreamOp::Constant(_)
+        | StreamOp::TemporalFilter(_)
         | StreamOp::TemporalJoin(_)
         | StreamOp::TopN(_)
         | StreamOp::Union

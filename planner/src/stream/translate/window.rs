@@ -27,6 +27,8 @@ impl Translator<'_> {
         if let (WindowKind::Cumulate, Some(start)) = (assign.kind, &mut start) {
             // Windows with one start have many ends, up to the last.
             start.family = None;
+            start.grid_us = assign.size_us;
+            start.grid_offset_us = assign.offset_us.rem_euclid(assign.size_us);
         }
         facts.bounds.extend([start, end]);
         // Which of a row's windows a copy stands for.
