@@ -88,6 +88,7 @@ const CONSTRUCTS: &[&str] = &[
     "view over closed windows",
     "watermark through a view",
     "SESSION",
+    "WITH RECURSIVE",
     "temporal filter",
     "EMIT ON WINDOW CLOSE",
     "IN (subquery)",

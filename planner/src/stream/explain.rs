@@ -65,6 +65,7 @@ impl Explain<'_> {
             StreamOp::General(general) => {
                 let partition = list(&general.partition, &below(0));
                 let functions = match &general.plan {
+                    LogicalPlan::RecursiveQuery(recursion) => return format!("General recursion {}", recursion.name),
                     LogicalPlan::Aggregate(aggregate) => aggregate.aggr_expr.as_slice(),
                     LogicalPlan::Window(window) => window.window_expr.as_slice(),
                     _ => &[],

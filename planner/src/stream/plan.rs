@@ -123,7 +123,7 @@ pub enum StreamOp {
     Session(Session),
     /// All rows of all inputs. Columns agree by position.
     Union,
-    /// Keeps its input rows by partition, and for partitions touched in an epoch runs a batch plan over them.
+    /// Keeps its inputs' rows by partition, and for partitions touched in an epoch runs a batch plan over them.
     General(General),
     /// Holds rows back until the watermark reaches the value of a column, then emits them once.
     HoldUntil {
@@ -407,9 +407,9 @@ pub struct SessionCompletion {
 #[derive(Debug, Clone)]
 pub struct General {
     /// Columns of the input that part it. Rows of different partitions never meet in `plan`.
-    /// Empty: one partition.
+    /// Empty: one partition, as where there are several inputs.
     pub partition: Vec<usize>,
-    /// The batch plan. It scans one table, [`General::INPUT`], with the input's columns; run over the rows of
+    /// The batch plan. It scans a table for each input, [`General::input_name`], with its columns; run over the rows of
     /// any set of whole partitions it answers the output rows of just those partitions, whose key stands in
     /// the output columns `output_partition`. It has the node's columns, by position. With an empty partition its
     /// answer over no rows at all is there from the first epoch on.
@@ -419,6 +419,8 @@ pub struct General {
 }
 
 impl General {
-    /// The name of the table that stands for the operator's input in its plan.
-    pub const INPUT: &str = "highwater_general_input";
+    /// The name of the table that stands for an input of the operator in its plan.
+    pub fn input_name(input: usize) -> String {
+        format!("highwater_general_input_{input}")
+    }
 }

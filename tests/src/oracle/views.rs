@@ -130,9 +130,39 @@ impl Generator {
         }
     }
 
+    /// What can be reached in a few steps, from one small number of a row to another.
+    fn recursion(&mut self, alias: &str) -> From {
+        self.mark("WITH RECURSIVE");
+        let relations = self.relations.clone();
+        let relation = self.dice.pick(&relations);
+        let [from, to] = [(); 2].map(|()| self.value(&relation.columns, Kind::Int4));
+        let word = self.dice.pick(&["UNION", "UNION ALL"]);
+        let edges = format!(
+            "(SELECT ({from}) % 3 AS x, ({to}) % 3 AS y FROM {}) AS e",
+            relation.name
+        );
+        // With UNION ALL the paths are counted, of which there are many more.
+        let longest = if word == "UNION" { 5 } else { 2 };
+        let sql = format!(
+            "(WITH RECURSIVE r (x, y, n) AS (SELECT DISTINCT x, y, 1 FROM {edges} {word} SELECT r.x, e.y, r.n + 1 FROM r \
+             JOIN {edges} ON r.y = e.x WHERE r.n < {longest}) SELECT * FROM r) AS {alias}"
+        );
+        let columns = ["x", "y", "n"].map(|name| Column {
+            name: name.to_string(),
+            kind: Kind::Int4,
+        });
+        From {
+            sql,
+            scope: qualified(&columns, alias),
+            large: true,
+        }
+    }
+
     /// Rows of one relation, or of a join, sometimes with a set beside each.
     pub(super) fn rows(&mut self) -> From {
-        let from = if self.dice.chance(20) {
+        let from = if self.dice.chance(6) {
+            self.recursion("a")
+        } else if self.dice.chance(20) {
             self.joined()
         } else {
             self.source("a")

@@ -44,14 +44,22 @@ pub struct GeneralOp {
     partition: Vec<usize>,
     codec: KeyCodec,
     plan: PartitionPlan,
-    /// Order rows by all their columns.
-    order: RowKeys,
-    input: RowStore,
+    inputs: Vec<Input>,
     shipped: RowStore,
     touched: KeyTable,
     faults: Faults,
     /// Whether the one partition of a plan without keys is still to be run for the first time.
     owes_first_answer: bool,
+}
+
+/// The rows of an input.
+#[derive(Debug)]
+struct Input {
+    rows: RowStore,
+    /// Orders them by all their columns.
+    order: RowKeys,
+    /// The name of the state's part.
+    part: String,
 }
 
 /// Partitions on which the plan has failed.
@@ -65,10 +73,10 @@ struct Faults {
 }
 
 impl GeneralOp {
-    /// For this node over its input.
+    /// For this node over its inputs.
     ///
     /// # Errors
-    /// When the plan is not one over its input.
+    /// When the plan is not one over its inputs.
     pub fn try_new(
         node: &stream_plan::General,
         inputs: &[DFSchemaRef],
@@ -76,12 +84,15 @@ impl GeneralOp {
         release: &[Release],
         context: &OpContext,
     ) -> Result<GeneralOp, ExecError> {
-        let input = nullable(inputs[0].as_arrow());
+        let schemas: Vec<SchemaRef> = inputs.iter().map(|input| nullable(input.as_arrow())).collect();
         let output = nullable(output.as_arrow());
         let types = |schema: &SchemaRef, columns: &[usize]| -> Vec<DataType> {
             columns.iter().map(|c| schema.field(*c).data_type().clone()).collect()
         };
-        let (inside, outside) = (types(&input, &node.partition), types(&output, &node.output_partition));
+        let (inside, outside) = (
+            types(&schemas[0], &node.partition),
+            types(&output, &node.output_partition),
+        );
         if inside != outside {
             return Err(ExecError::Unsupported {
                 operator: "General",
@@ -94,18 +105,30 @@ impl GeneralOp {
             .iter()
             .filter_map(|r| Some((node.partition.iter().position(|c| *c == r.column)?, r)))
             .collect();
-        let of_input = by_partition.iter().map(|(_, r)| (*r).clone()).collect();
+        let of_input: Vec<Release> = by_partition.iter().map(|(_, r)| (*r).clone()).collect();
         let of_output = by_partition.iter().map(|(at, r)| Release {
             column: node.output_partition[*at],
             ..(*r).clone()
         });
         let shipped_keys = node.output_partition.clone();
+        let mut inputs = Vec::with_capacity(schemas.len());
+        for (at, schema) in schemas.iter().enumerate() {
+            let (schema, partition) = (Arc::clone(schema), node.partition.clone());
+            inputs.push(Input {
+                order: RowKeys::try_new(&schema)?,
+                rows: RowStore::try_new(schema, partition, &codec, of_input.clone(), false)?,
+                part: if at == 0 {
+                    "input".to_string()
+                } else {
+                    format!("input{at}")
+                },
+            });
+        }
         Ok(GeneralOp {
             partition: node.partition.clone(),
-            plan: PartitionPlan::try_new(&node.plan, &input, Arc::clone(&output), context)?,
-            order: RowKeys::try_new(&input)?,
+            plan: PartitionPlan::try_new(&node.plan, &schemas, Arc::clone(&output), context)?,
+            inputs,
             shipped: RowStore::try_new(output, shipped_keys, &codec, of_output.collect(), false)?,
-            input: RowStore::try_new(input, node.partition.clone(), &codec, of_input, false)?,
             touched: codec.table(),
             faults: Faults {
                 keys: codec.table(),
@@ -117,30 +140,6 @@ impl GeneralOp {
         })
     }
 
-    /// The rows of some partitions, each as often as it is there, in the order of their columns.
-    fn rows_of(&self, keys: &Keys, partitions: &[usize]) -> Result<RecordBatch, ExecError> {
-        let entries: Vec<u32> = partitions
-            .iter()
-            .flat_map(|p| self.input.entries_of(keys, *p))
-            .collect();
-        let rows = self.input.gather(&entries)?;
-        let encoded = self.order.encode(rows.columns())?;
-        let mut order: Vec<u32> = (0..entries.len() as u32).collect();
-        order.sort_by(|a, b| encoded.row(*a as usize).cmp(&encoded.row(*b as usize)));
-        let mut repeated = Vec::with_capacity(order.len());
-        for at in order {
-            let weight = self.input.weight(entries[at as usize]);
-            if weight < 0 {
-                return Err(ExecError::MissingRow {
-                    operator: "General",
-                    row: highwater_types::script::format_delta(&Delta::insert(rows.slice(at as usize, 1))),
-                });
-            }
-            repeated.extend(std::iter::repeat_n(at, weight as usize));
-        }
-        Ok(take_record_batch(&rows, &UInt32Array::from(repeated))?)
-    }
-
     /// The plan's answer over some partitions; those on which it fails get their fault.
     fn answer(
         &self,
@@ -148,7 +147,8 @@ impl GeneralOp {
         partitions: &[usize],
         faults: &mut Vec<(usize, Fault)>,
     ) -> Result<Vec<RecordBatch>, ExecError> {
-        let rows = self.rows_of(keys, partitions)?;
+        let rows = self.inputs.iter().map(|input| input.rows_of(keys, partitions));
+        let rows = rows.collect::<Result<Vec<_>, _>>()?;
         let error = match self.plan.run(&rows) {
             Ok(batches) => return Ok(batches),
             Err(error) => error,
@@ -192,6 +192,29 @@ impl GeneralOp {
     }
 }
 
+impl Input {
+    /// The rows of some partitions, each as often as it is there, in the order of their columns.
+    fn rows_of(&self, keys: &Keys, partitions: &[usize]) -> Result<RecordBatch, ExecError> {
+        let entries: Vec<u32> = partitions.iter().flat_map(|p| self.rows.entries_of(keys, *p)).collect();
+        let rows = self.rows.gather(&entries)?;
+        let encoded = self.order.encode(rows.columns())?;
+        let mut order: Vec<u32> = (0..entries.len() as u32).collect();
+        order.sort_by(|a, b| encoded.row(*a as usize).cmp(&encoded.row(*b as usize)));
+        let mut repeated = Vec::with_capacity(order.len());
+        for at in order {
+            let weight = self.rows.weight(entries[at as usize]);
+            if weight < 0 {
+                return Err(ExecError::MissingRow {
+                    operator: "General",
+                    row: highwater_types::script::format_delta(&Delta::insert(rows.slice(at as usize, 1))),
+                });
+            }
+            repeated.extend(std::iter::repeat_n(at, weight as usize));
+        }
+        Ok(take_record_batch(&rows, &UInt32Array::from(repeated))?)
+    }
+}
+
 impl Operator for GeneralOp {
     fn distribution(&self, _input: InputIndex) -> Distribution {
         match self.partition.is_empty() {
@@ -200,23 +223,24 @@ impl Operator for GeneralOp {
         }
     }
 
-    fn update(&mut self, tick: &Tick, _input: InputIndex, delta: &Delta, _out: &mut Output) -> Result<(), ExecError> {
-        let delta = match self.input.needs_consolidated(delta) {
+    fn update(&mut self, tick: &Tick, input: InputIndex, delta: &Delta, _out: &mut Output) -> Result<(), ExecError> {
+        let rows = &mut self.inputs[input].rows;
+        let delta = match rows.needs_consolidated(delta) {
             true => delta.consolidate()?,
             false => delta.clone(),
         };
-        let delta = match self.input.released_before(tick, delta.batch()) {
+        let delta = match rows.released_before(tick, delta.batch()) {
             Some(released) if released.contains(&true) => {
                 delta.filter(&released.iter().map(|r| Some(!r)).collect::<BooleanArray>())?
             }
             _ => delta,
         };
-        let columns = self.input.key_columns_of(delta.batch());
+        let columns = rows.key_columns_of(delta.batch());
         let keys = self.codec.encode(&columns, delta.num_rows())?;
         for row in 0..delta.num_rows() {
             self.touched.intern(&keys, row);
         }
-        self.input.apply(&delta, &keys, None)?;
+        rows.apply(&delta, &keys, None)?;
         Ok(())
     }
 
@@ -231,19 +255,25 @@ impl Operator for GeneralOp {
             self.touched = self.codec.table();
             self.revise(&keys, ids.len(), out)?;
         }
-        self.input.release(tick)?;
+        for input in &mut self.inputs {
+            input.rows.release(tick)?;
+        }
         self.shipped.release(tick)?;
         Ok(Step::Done)
     }
 
     fn save(&mut self, state: &mut StateWriter) -> Result<(), ExecError> {
-        self.input.save("input", state)?;
+        for input in &mut self.inputs {
+            input.rows.save(&input.part, state)?;
+        }
         self.shipped.save("shipped", state)?;
         self.faults.save(&self.codec, state)
     }
 
     fn load(&mut self, state: &mut StateReader) -> Result<(), ExecError> {
-        self.input.load("input", &self.codec, state)?;
+        for input in &mut self.inputs {
+            input.rows.load(&input.part, &self.codec, state)?;
+        }
         self.shipped.load("shipped", &self.codec, state)?;
         let (keys, count) = self.faults.load(&self.codec, state)?;
         // Their faults are found as they were the first time.

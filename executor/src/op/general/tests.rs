@@ -17,7 +17,7 @@ fn input() -> SchemaRef {
     schema(&[("p", DataType::Utf8), ("v", DataType::Int64)])
 }
 
-/// The plan of a query over the table `highwater_general_input`.
+/// The plan of a query over the table `highwater_general_input_0`.
 fn plan(input: &SchemaRef, sql: &str) -> LogicalPlan {
     // A catalog of its own: the shared state's is shared by all tests.
     let state = SessionStateBuilder::new_from_existing(highwater_planner::session_state("UTC"))
@@ -31,7 +31,7 @@ fn plan(input: &SchemaRef, sql: &str) -> LogicalPlan {
     context.register_catalog("datafusion", Arc::new(catalog));
     let table = MemTable::try_new(Arc::clone(input), vec![vec![]]).expect("an empty table");
     context
-        .register_table(General::INPUT, Arc::new(table))
+        .register_table(General::input_name(0), Arc::new(table))
         .expect("no other table of the name");
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
@@ -68,7 +68,7 @@ fn check(sql: &str, partition: &[usize], script: &str) {
 #[test]
 fn only_touched_partitions_are_revised() {
     check(
-        "SELECT p, v, lag(v) OVER (PARTITION BY p ORDER BY v) AS before FROM highwater_general_input",
+        "SELECT p, v, lag(v) OVER (PARTITION BY p ORDER BY v) AS before FROM highwater_general_input_0",
         &[0],
         "1 in +1 a 1, +1 a 3, +1 b 1, +1 null 7       out +1 a 1 null, +1 a 3 1, +1 b 1 null, +1 null 7 null
          2 in +1 a 2                                  out -1 a 3 1, +1 a 2 1, +1 a 3 2
@@ -81,7 +81,7 @@ fn only_touched_partitions_are_revised() {
 #[test]
 fn a_plan_without_partitions_answers_over_no_input() {
     check(
-        "SELECT count(*) AS n, max(v) AS m FROM highwater_general_input",
+        "SELECT count(*) AS n, max(v) AS m FROM highwater_general_input_0",
         &[],
         "1                      out +1 0 null
          2 in +2 a 5            out -1 0 null, +1 2 5
@@ -92,7 +92,7 @@ fn a_plan_without_partitions_answers_over_no_input() {
 #[test]
 fn peers_are_numbered_by_their_columns() {
     check(
-        "SELECT p, v, row_number() OVER (PARTITION BY p) AS n FROM highwater_general_input",
+        "SELECT p, v, row_number() OVER (PARTITION BY p) AS n FROM highwater_general_input_0",
         &[0],
         "1 in +1 a 3, +1 a 1            out +1 a 1 1, +1 a 3 2
          2 in +1 a 2                    out -1 a 3 2, +1 a 2 2, +1 a 3 3",
@@ -102,7 +102,7 @@ fn peers_are_numbered_by_their_columns() {
 #[test]
 fn a_partition_on_which_the_plan_fails_has_a_fault_instead_of_rows() {
     check(
-        "SELECT p, sum(10 / v) AS s FROM highwater_general_input GROUP BY p",
+        "SELECT p, sum(10 / v) AS s FROM highwater_general_input_0 GROUP BY p",
         &[0],
         "1 in +1 a 5, +1 b 2             out +1 a 2, +1 b 5
          2 in +1 a 0, +1 c 0             out -1 a 2              fault 22012 +2
@@ -123,7 +123,7 @@ fn complete_partitions_are_released_and_their_rows_stay() {
         after_us: 0,
         sources: vec![RelationId(5)],
     };
-    let sql = "SELECT w, v, lag(v) OVER (PARTITION BY w ORDER BY v) AS before FROM highwater_general_input";
+    let sql = "SELECT w, v, lag(v) OVER (PARTITION BY w ORDER BY v) AS before FROM highwater_general_input_0";
     check_forgetful_op(
         make(&input, sql, &[0], vec![release]),
         std::slice::from_ref(&input),
@@ -135,6 +135,6 @@ fn complete_partitions_are_released_and_their_rows_stay() {
 #[test]
 fn small_steps_and_one_big_step_agree() {
     let sql = "SELECT p, v, rank() OVER (PARTITION BY p ORDER BY v DESC) AS r, sum(100 / v) OVER (PARTITION BY p) AS s
-        FROM highwater_general_input";
+        FROM highwater_general_input_0";
     crate::testing::check_small_steps_agree(make(&input(), sql, &[0], Vec::new()), &[input()], 1);
 }

@@ -42,3 +42,10 @@ EMIT ON WINDOW CLOSE;
 -->   Aggregate count(*) group by (window_end, url) complete at watermark(clicks) >= window_end, emitted then  key=(window_end, url) append-only watermark=(window_end: clicks) state=until watermark(clicks)
 -->     Fused tumble ts by 1min | select url, window_end  key=none append-only watermark=(window_end: clicks) state=none
 -->       Input clicks (url, ts)  key=none append-only watermark=(ts: clicks) state=none
+
+-- A recursion is computed whole.
+WITH RECURSIVE r (id, n) AS (SELECT id, 1 FROM users UNION ALL SELECT o.id, r.n + 1 FROM r JOIN orders o ON o.uid = r.id WHERE r.n < 5) SELECT id, max(n) AS n FROM r GROUP BY id;
+--> Aggregate max(value) group by (id_2)  key=(id) changing state=unbounded: grows with the distinct (id_2); grouping by a watermarked window_end would bound it
+-->   General recursion r  key=none changing state=unbounded: keeps all rows that WITH RECURSIVE reads, and computes it whole when they change
+-->     Input users (id)  key=(id) changing state=none
+-->     Input orders (id_1, uid)  key=(id_1) changing state=none

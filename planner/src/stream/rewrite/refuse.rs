@@ -1,5 +1,5 @@
 //! What a view may not have, found before any rewrite could hide it: the time of day, volatile functions, functions of
-//! the session, recursion.
+//! the session.
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DataFusionError, Result as DfResult};
@@ -28,12 +28,6 @@ const CLOCKS: [&str; 9] = [
 /// With the construct's name.
 pub(in crate::stream) fn check_plan(plan: &LogicalPlan, functions: &SessionFunctions) -> Result<()> {
     plan.apply_with_subqueries(|node| {
-        if let LogicalPlan::RecursiveQuery(_) = node {
-            return Err(DataFusionError::from(PlanError::unsupported(
-                "WITH RECURSIVE in a materialized view",
-                "Compute the recursion in a SELECT over a view.",
-            )));
-        }
         node.apply_expressions(|expr| {
             expr.apply(|e| {
                 check_function(e, functions)?;

@@ -75,7 +75,7 @@ impl Translator<'_> {
     }
 
     /// One row; its column has no meaning.
-    fn one_row(&mut self) -> Result<Built> {
+    pub(super) fn one_row(&mut self) -> Result<Built> {
         let column: ArrayRef = Arc::new(BooleanArray::from(vec![true]));
         self.constant(
             vec![Arc::new(Field::new("row", DataType::Boolean, false))],

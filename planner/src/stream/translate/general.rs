@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use datafusion::common::DataFusionError;
+use datafusion::common::tree_node::Transformed;
 use datafusion::logical_expr::{self as logical, Expr, LogicalPlan, LogicalPlanBuilder, Window};
 
 use super::aggregate::grouped_facts;
@@ -27,7 +29,7 @@ impl Translator<'_> {
             return Err(PlanError::internal("a column is grouped by twice"));
         }
         let group = partition.iter().map(|c| input.column(*c)).collect();
-        let plan = logical::Aggregate::try_new(Arc::new(scan_of(&input)?), group, calls)?;
+        let plan = logical::Aggregate::try_new(Arc::new(scan_of(&input, 0)?), group, calls)?;
         let mut fields: Vec<_> = partition.iter().map(|c| input.field(*c).clone()).collect();
         for field in &aggregate.schema.fields()[group_count..] {
             fields.push(self.fresh_field(field));
@@ -58,7 +60,7 @@ impl Translator<'_> {
             .map(|e| self.resolve(e, below, &input))
             .collect::<Result<Vec<_>>>()?;
         let (input, partition) = self.with_columns(input, &common_partition(&exprs))?;
-        let plan = Window::try_new(exprs, Arc::new(scan_of(&input)?))?;
+        let plan = Window::try_new(exprs, Arc::new(scan_of(&input, 0)?))?;
         let mut fields = input.schema().fields().to_vec();
         for field in &window.schema.fields()[width..] {
             fields.push(self.fresh_field(field));
@@ -75,6 +77,48 @@ impl Translator<'_> {
         let mut columns: Vec<usize> = (0..width).collect();
         columns.extend(input_width..built.width());
         self.keep_columns(built, &columns)
+    }
+
+    /// A recursion: computed whole whenever a relation that it reads changes.
+    pub(super) fn recursion(&mut self, recursion: &LogicalPlan) -> Result<Built> {
+        let mut inputs = Vec::new();
+        let plan = recursion.clone().transform_up_with_subqueries(|node| match node {
+            LogicalPlan::TableScan(scan) if RelationSource::of(&scan.source).is_some() => {
+                let built = self.table_scan(&scan)?;
+                let scanned = scan_of(&built, inputs.len())?;
+                let named = scanned.schema().columns().into_iter().zip(scan.projected_schema.iter());
+                let named = named.map(|(column, (qualifier, field))| {
+                    Expr::Column(column).alias_qualified(qualifier.cloned(), field.name())
+                });
+                let named = LogicalPlanBuilder::from(scanned)
+                    .project(named.collect::<Vec<_>>())?
+                    .build()?;
+                inputs.push(built.node);
+                Ok(Transformed::yes(named))
+            }
+            LogicalPlan::Extension(extension) => Err(DataFusionError::from(PlanError::unsupported(
+                format!(
+                    "{} inside of WITH RECURSIVE in a materialized view",
+                    extension.node.name()
+                ),
+                "Compute it in a view of its own, and read that in the recursion.",
+            ))),
+            other => Ok(Transformed::no(other)),
+        })?;
+        if inputs.is_empty() {
+            inputs.push(self.one_row()?.node);
+        }
+        let fields = plan.data.schema().fields().iter().map(|field| self.fresh_field(field));
+        let schema = schema_of(fields.collect())?;
+        let facts = Facts::unknown(schema.fields().len());
+        let general = General {
+            partition: Vec::new(),
+            plan: plan.data,
+            output_partition: Vec::new(),
+        };
+        let state = "keeps all rows that WITH RECURSIVE reads, and computes it whole when they change";
+        let built = Built::new(StreamOp::General(general), inputs, schema, facts);
+        Ok(built.with_state(StateBound::Unbounded(state.to_string()), Vec::new()))
     }
 
     fn general(
@@ -103,10 +147,10 @@ fn state_of(input: &Built, partition: &[usize]) -> (StateBound, Vec<Release>) {
 }
 
 /// The plan that stands for the rows of the partitions in hand.
-fn scan_of(input: &Built) -> Result<LogicalPlan> {
-    let schema = Arc::clone(input.schema().inner());
-    let source = RelationSource::new(ScanTarget::Placeholder(General::INPUT), schema);
-    Ok(LogicalPlanBuilder::scan(General::INPUT, Arc::new(source), None)?.build()?)
+fn scan_of(built: &Built, input: usize) -> Result<LogicalPlan> {
+    let schema = Arc::clone(built.schema().inner());
+    let source = RelationSource::new(ScanTarget::Placeholder("an input"), schema);
+    Ok(LogicalPlanBuilder::scan(General::input_name(input), Arc::new(source), None)?.build()?)
 }
 
 /// The expressions that every one of these window functions partitions by.

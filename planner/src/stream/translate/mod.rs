@@ -196,6 +196,7 @@ impl<'a> Translator<'a> {
             LogicalPlan::Window(window) => self.window_functions(window),
             LogicalPlan::Union(union) => self.union(union),
             LogicalPlan::Unnest(unnest) => self.unnest(unnest),
+            LogicalPlan::RecursiveQuery(_) => self.recursion(plan),
             LogicalPlan::EmptyRelation(empty) => self.empty_relation(empty),
             LogicalPlan::Values(values) => self.values(values),
             LogicalPlan::Extension(extension) => {
