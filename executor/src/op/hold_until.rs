@@ -49,7 +49,7 @@ impl HoldUntilOp {
             column,
             after_us,
             sources: sources.to_vec(),
-            held: Waiting::new("held", nullable(inputs[0].as_arrow())),
+            held: Waiting::new("held", nullable(inputs[0].as_arrow()), &[column]),
         })
     }
 

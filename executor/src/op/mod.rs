@@ -14,6 +14,7 @@ mod join;
 mod keys;
 mod row_keys;
 mod rows;
+mod saved;
 mod session;
 mod temporal_filter;
 mod temporal_join;

@@ -109,14 +109,26 @@ impl SessionOp {
         before != Watermark::NONE && before.reached(self.complete_at(time.saturating_add(self.node.gap_us)))
     }
 
-    /// Lists the sessions of a partition that were made in this epoch, and counts what its save will have to write.
-    fn note(&mut self, number: u32, changes: &[Change], ends: &[i64]) {
+    /// Applies a partition's changes; lists the sessions that they make, and what the next save will have to write.
+    fn close_partition(&mut self, number: u32, shown: &mut Vec<Shown>) -> Result<(), ExecError> {
+        let closed = self.partitions[number as usize].close(self.node.gap_us, shown);
+        let (changes, ends) = match closed {
+            Ok(closed) => closed,
+            Err(missing) => {
+                return Err(ExecError::MissingRow {
+                    operator: "Session",
+                    row: self.rows.to_text(&missing)?,
+                });
+            }
+        };
         for end in ends.iter().filter(|_| self.node.complete.is_some()) {
             self.by_end.add(self.complete_at(*end), number);
         }
         for change in changes {
             self.note_unsaved(&change.key, change.weight);
         }
+        self.forget_if_empty(number);
+        Ok(())
     }
 
     fn note_unsaved(&mut self, key: &RowKey, weight: i64) {
@@ -209,16 +221,7 @@ impl Operator for SessionOp {
     fn close(&mut self, tick: &Tick, out: &mut Output) -> Result<Step, ExecError> {
         let mut shown = Vec::new();
         while let Some(number) = self.touched.pop() {
-            let partition = &mut self.partitions[number as usize];
-            let (changes, ends) = partition.close(self.node.gap_us, &mut shown);
-            if let Some(missing) = partition.missing(&changes) {
-                return Err(ExecError::MissingRow {
-                    operator: "Session",
-                    row: self.rows.to_text(&missing)?,
-                });
-            }
-            self.note(number, &changes, &ends);
-            self.forget_if_empty(number);
+            self.close_partition(number, &mut shown)?;
             if shown.len() >= Output::BATCH_ROWS {
                 self.ship(&mut shown, out)?;
                 return Ok(Step::Yield);

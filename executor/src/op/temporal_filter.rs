@@ -49,8 +49,8 @@ impl TemporalFilterOp {
         let schema = nullable(inputs[0].as_arrow());
         Ok(TemporalFilterOp {
             node: node.clone(),
-            coming: Waiting::new("coming", schema.clone()),
-            leaving: Waiting::new("leaving", schema),
+            coming: Waiting::new("coming", schema.clone(), &key_of(node)),
+            leaving: Waiting::new("leaving", schema, &key_of(node)),
         })
     }
 
@@ -70,6 +70,11 @@ impl TemporalFilterOp {
         };
         self.leaving.add(rows, &spans.iter().map(wait).collect::<Vec<_>>())
     }
+}
+
+/// The columns that rows are spread by, so that a row and its retraction meet: that of one bound.
+fn key_of(node: &plan::TemporalFilter) -> Vec<usize> {
+    node.bounds.iter().take(1).map(|bound| bound.column).collect()
 }
 
 /// When the rows of a delta are there.
@@ -94,8 +99,7 @@ fn spans(node: &plan::TemporalFilter, rows: &Delta) -> Vec<Span> {
 
 impl Operator for TemporalFilterOp {
     fn distribution(&self, _input: InputIndex) -> Distribution {
-        // A row and its retraction meet, and what waits is split as it comes.
-        Distribution::Keys(self.node.bounds.iter().take(1).map(|bound| bound.column).collect())
+        Distribution::Keys(key_of(&self.node))
     }
 
     fn update(&mut self, tick: &Tick, _input: InputIndex, delta: &Delta, out: &mut Output) -> Result<(), ExecError> {

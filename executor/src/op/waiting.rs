@@ -6,10 +6,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{AsArray, Int64Array, RecordBatch, UInt32Array};
-use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
+use arrow::array::{Int64Array, RecordBatch, UInt32Array};
+use arrow::datatypes::SchemaRef;
 use highwater_types::Delta;
 
+use super::saved::SavedRows;
 use crate::ExecError;
 use crate::state::{StateReader, StateWriter};
 
@@ -32,6 +33,7 @@ pub(super) enum Wait {
 pub(super) struct Waiting {
     /// The name of the state's part.
     part: &'static str,
+    saved: SavedRows,
     schema: SchemaRef,
     /// Under `None` what waits for ever.
     lists: BTreeMap<Option<i64>, List>,
@@ -50,10 +52,11 @@ struct List {
 }
 
 impl Waiting {
-    /// Of rows of this schema, saved as the part of this name.
-    pub(super) fn new(part: &'static str, schema: SchemaRef) -> Waiting {
+    /// Of rows of this schema that are spread by these columns, saved as the part of this name.
+    pub(super) fn new(part: &'static str, schema: SchemaRef, key: &[usize]) -> Waiting {
         Waiting {
             part,
+            saved: SavedRows::new(Arc::clone(&schema), key),
             schema,
             lists: BTreeMap::new(),
             left: Vec::new(),
@@ -129,11 +132,7 @@ impl Waiting {
     ) -> Result<(), ExecError> {
         let mut all = Vec::new();
         for batch in state.read(self.part) {
-            let last = batch.num_columns() - 1;
-            let weights = batch.column(last).as_primitive::<Int64Type>().clone();
-            let columns = batch.columns()[..last].to_vec();
-            let rows = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
-            all.push(Delta::try_new(rows, Some(weights))?);
+            all.push(self.saved.delta(&batch)?);
         }
         if all.is_empty() {
             return Ok(());
@@ -146,16 +145,9 @@ impl Waiting {
     }
 
     fn to_state(&self, delta: &Delta) -> Result<RecordBatch, ExecError> {
-        let mut fields: Vec<Field> = self.schema.fields().iter().map(|f| f.as_ref().clone()).collect();
-        for (at, field) in fields.iter_mut().enumerate() {
-            field.set_name(format!("c{at}"));
-        }
-        fields.push(Field::new("weight", DataType::Int64, true));
-        let mut columns = delta.batch().columns().to_vec();
-        columns.push(Arc::new(Int64Array::from_iter_values(
-            (0..delta.num_rows()).map(|row| delta.weight(row)),
-        )));
-        Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
+        let weights = (0..delta.num_rows()).map(|row| delta.weight(row));
+        self.saved
+            .batch(delta.batch().columns(), Int64Array::from_iter_values(weights))
     }
 }
 

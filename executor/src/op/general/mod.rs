@@ -117,11 +117,7 @@ impl GeneralOp {
             inputs.push(Input {
                 order: RowKeys::try_new(&schema)?,
                 rows: RowStore::try_new(schema, partition, &codec, of_input.clone(), false)?,
-                part: if at == 0 {
-                    "input".to_string()
-                } else {
-                    format!("input{at}")
-                },
+                part: format!("input{at}"),
             });
         }
         Ok(GeneralOp {

@@ -48,21 +48,20 @@ impl Partition {
         self.rows.iter().map(|((_, key), weight)| (key, *weight))
     }
 
-    /// A row among those that changed which is there less often than never.
-    pub(super) fn missing(&self, changes: &[Change]) -> Option<RowKey> {
-        let place = |change: &Change| (change.time, change.key.clone());
-        let is_missing = |change: &&Change| self.rows.get(&place(change)).is_some_and(|weight| *weight < 0);
-        changes.iter().find(is_missing).map(|change| change.key.clone())
-    }
-
     /// Ends an epoch: applies its changes, and shows what they do to rows and to the bounds of sessions. Answers the
     /// changes, summed up and by time, and the ends of sessions that are new.
-    pub(super) fn close(&mut self, gap_us: i64, shown: &mut Vec<Shown>) -> (Vec<Change>, Vec<i64>) {
+    ///
+    /// # Errors
+    /// With a row that is to go and is not there.
+    pub(super) fn close(&mut self, gap_us: i64, shown: &mut Vec<Shown>) -> Result<(Vec<Change>, Vec<i64>), RowKey> {
         let changes = sum(std::mem::take(&mut self.changes));
         let old = self.take_touched(&changes, gap_us);
         for change in &changes {
             let weight = self.rows.entry((change.time, change.key.clone())).or_insert(0);
             *weight += change.weight;
+            if *weight < 0 {
+                return Err(change.key.clone());
+            }
             if *weight == 0 {
                 self.rows.remove(&(change.time, change.key.clone()));
             }
@@ -83,12 +82,7 @@ impl Partition {
             }
             self.sessions.insert(first, last);
         }
-        (changes, ends)
-    }
-
-    /// Puts rows in that have been shown before; answers the ends of the sessions that they make.
-    pub(super) fn load(&mut self, gap_us: i64) -> Vec<i64> {
-        self.close(gap_us, &mut Vec::new()).1
+        Ok((changes, ends))
     }
 
     /// Drops the sessions that end at this time or before, and answers their rows.
@@ -131,7 +125,7 @@ impl Partition {
         for (from, to) in spans {
             for (time, ..) in self.rows_between(*from, *to) {
                 open = match open {
-                    Some((first, last)) if time - last < gap_us => Some((first, time)),
+                    Some((first, last)) if time.saturating_sub(last) < gap_us => Some((first, time)),
                     closed => {
                         sessions.extend(closed);
                         Some((time, time))

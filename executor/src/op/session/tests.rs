@@ -81,6 +81,17 @@ fn a_time_without_an_end_is_a_fault() {
 }
 
 #[test]
+fn times_may_lie_as_far_apart_as_there_are() {
+    check_op(
+        make(&[0], false),
+        &[input()],
+        "1 in +1 a -9223372036854775807 1, +1 a 9223372036854775796 2
+         out +1 a -9223372036854775807 1 -9223372036854775807 -9223372036854775797,
+             +1 a 9223372036854775796 2 9223372036854775796 9223372036854775806",
+    );
+}
+
+#[test]
 fn complete_sessions_are_forgotten() {
     check_forgetful_op(
         make(&[0], true),

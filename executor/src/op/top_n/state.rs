@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
-use arrow::datatypes::{DataType, Field, Int64Type, Schema};
+use arrow::array::{ArrayRef, Int64Array};
 use highwater_types::Delta;
 
 use super::trees::Trees;
@@ -12,6 +11,7 @@ use super::{Kept, TopNOp};
 use crate::ExecError;
 use crate::op::keys::{ABSENT, KeyCodec, KeyTable};
 use crate::op::row_keys::RowKey;
+use crate::op::saved::SavedRows;
 use crate::state::{StateReader, StateWriter};
 
 /// The name of the state's part.
@@ -26,32 +26,14 @@ impl TopNOp {
         if weights.is_empty() {
             return Ok(());
         }
-        let order = self.state_order();
-        let mut picked: Vec<ArrayRef> = order.iter().map(|c| Arc::clone(&columns[*c])).collect();
-        picked.push(Arc::new(Int64Array::from(weights)));
-        let mut fields: Vec<Field> = Vec::new();
-        for column in order {
-            let name = format!("c{}", fields.len());
-            fields.push(self.input.field(column).clone().with_name(name));
-        }
-        fields.push(Field::new("weight", DataType::Int64, true));
-        state.write(PART, RecordBatch::try_new(Arc::new(Schema::new(fields)), picked)?);
+        state.write(PART, self.saved_rows().batch(&columns, Int64Array::from(weights))?);
         Ok(())
     }
 
     pub(super) fn read(&mut self, state: &mut StateReader) -> Result<(), ExecError> {
-        let order = self.state_order();
-        let mut all = Vec::new();
+        let (saved, mut all) = (self.saved_rows(), Vec::new());
         for batch in state.read(PART) {
-            let last = batch.num_columns() - 1;
-            let column_of = |column: usize| -> ArrayRef {
-                let at = order.iter().position(|c| *c == column);
-                Arc::clone(batch.column(at.expect("the order has every column")))
-            };
-            let columns = (0..last.min(self.input.fields().len())).map(column_of).collect();
-            let rows = RecordBatch::try_new(Arc::clone(&self.input), columns)?;
-            let weights = batch.column(last).as_primitive::<Int64Type>().clone();
-            all.push(Delta::try_new(rows, Some(weights))?);
+            all.push(saved.delta(&batch)?);
         }
         if all.is_empty() {
             return Ok(());
@@ -64,10 +46,8 @@ impl TopNOp {
         }
     }
 
-    /// The columns in the order of the state: the partition first.
-    fn state_order(&self) -> Vec<usize> {
-        let others = (0..self.input.fields().len()).filter(|c| !self.node.partition.contains(c));
-        self.node.partition.iter().copied().chain(others).collect()
+    fn saved_rows(&self) -> SavedRows {
+        SavedRows::new(Arc::clone(&self.input), &self.node.partition)
     }
 }
 
