@@ -61,7 +61,7 @@ pub(super) fn shifted_by(expr: &Expr, days_are_fixed: bool) -> Option<(&Expr, i6
     };
     let length = |expr| fixed_length_us(expr, days_are_fixed);
     match (length(left), length(right)) {
-        (None, Some(us)) => Some((left, if minus { -us } else { us })),
+        (None, Some(us)) => Some((left, if minus { us.checked_neg()? } else { us })),
         (Some(us), None) if !minus => Some((right, us)),
         _ => None,
     }
@@ -77,7 +77,8 @@ fn fixed_length_us(expr: &Expr, days_are_fixed: bool) -> Option<i64> {
                 nanoseconds,
             } = *value;
             let is_fixed = months == 0 && (days == 0 || days_are_fixed);
-            is_fixed.then(|| (i64::from(days) * DAY_US).checked_add(nanoseconds / 1000))?
+            let days_us = i64::from(days).checked_mul(DAY_US)?;
+            is_fixed.then(|| days_us.checked_add(nanoseconds / 1000))?
         }
         _ => None,
     }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use datafusion::common::DataFusionError;
-use datafusion::common::tree_node::Transformed;
+use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
+use datafusion::common::{DataFusionError, Result as DfResult};
 use datafusion::logical_expr::{self as logical, Expr, LogicalPlan, LogicalPlanBuilder, Window};
 
 use super::aggregate::grouped_facts;
-use super::{Built, Translator, schema_of};
+use super::{Built, Translator, schema_of, temporal_filter};
 use crate::context::{RelationSource, ScanTarget};
 use crate::error::{PlanError, Result};
 use crate::stream::completion;
@@ -103,6 +103,7 @@ impl Translator<'_> {
                 ),
                 "Compute it in a view of its own, and read that in the recursion.",
             ))),
+            other if asks_clock_itself(&other)? => Err(DataFusionError::from(temporal_filter::refused())),
             other => Ok(Transformed::no(other)),
         })?;
         if inputs.is_empty() {
@@ -131,6 +132,16 @@ impl Translator<'_> {
         let (state, release) = state_of(&input, &general.partition);
         Ok(Built::new(StreamOp::General(general), vec![input.node], schema, facts).with_state(state, release))
     }
+}
+
+/// Whether an expression of a node depends on the clock.
+fn asks_clock_itself(node: &LogicalPlan) -> DfResult<bool> {
+    let mut asks = false;
+    node.apply_expressions(|expr| {
+        asks |= temporal_filter::asks_clock(expr);
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(asks)
 }
 
 fn state_of(input: &Built, partition: &[usize]) -> (StateBound, Vec<Release>) {

@@ -81,18 +81,18 @@ impl Translator<'_> {
                 (Some(offset_us), None) if !asks_clock(high) => limits.push(RowLimit {
                     time: (*high).clone(),
                     limit: Limit::End,
-                    after_us: 1 - later - offset_us,
+                    after_us: (1 - later).saturating_sub(offset_us),
                 }),
                 (None, Some(offset_us)) if !asks_clock(low) => limits.push(RowLimit {
                     time: (*low).clone(),
                     limit: Limit::Begin,
-                    after_us: later - offset_us,
+                    after_us: later.saturating_sub(offset_us),
                 }),
                 (None, None) if !asks_clock(low) && !asks_clock(high) => plain.push(match strict {
                     true => (*low).clone().lt((*high).clone()),
                     false => (*low).clone().lt_eq((*high).clone()),
                 }),
-                (Some(low_us), Some(high_us)) => plain.push(lit(low_us + later <= high_us)),
+                (Some(low_us), Some(high_us)) => plain.push(lit(low_us.saturating_add(later) <= high_us)),
                 _ => return Err(refused()),
             }
         }
