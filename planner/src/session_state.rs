@@ -9,7 +9,7 @@ use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 
-use crate::rules::{ForgetEquivalences, ForgetKeys, PushDownFilter};
+use crate::rules::{ForgetEquivalences, ForgetKeys, NumericCasts, PushDownFilter};
 use crate::{functions, now};
 
 /// States are kept by time zone, up to this many zones.
@@ -63,6 +63,7 @@ fn build(time_zone: &str) -> SessionState {
     rules.push(Arc::new(ForgetKeys::End));
     let mut builder = SessionStateBuilder::new_with_default_features()
         .with_config(config)
+        .with_analyzer_rule(Arc::new(NumericCasts))
         .with_optimizer_rules(rules)
         .with_physical_optimizer_rules(physical_rules);
     builder

@@ -303,7 +303,10 @@ fn to_numeric(array: &ArrayRef, limits: Option<(u8, i8)>) -> Result<ArrayRef, Sq
     if limits.is_none() && *array.data_type() == QUOTIENT {
         return rescale_array(array, &UNCONSTRAINED_NUMERIC, None);
     }
-    rescale_array(array, &SqlType::Numeric(limits).to_arrow(), limits)
+    let to = SqlType::Numeric(limits).to_arrow();
+    // A quotient's digits are no limits that somebody has set: it may be without end.
+    let limits = limits.filter(|_| to != QUOTIENT);
+    rescale_array(array, &to, limits)
 }
 
 /// A decimal or integer array at another scale and width.
