@@ -15,10 +15,13 @@ impl Generator {
         if streams.is_empty() {
             return self.windowed_view(name);
         }
-        self.mark("rows of windows");
         self.mark("EMIT ON WINDOW CLOSE");
-        self.mark("TUMBLE");
         let stream = self.dice.pick(&streams);
+        if self.dice.chance(40) {
+            return self.in_order_of_time(name, &stream);
+        }
+        self.mark("rows of windows");
+        self.mark("TUMBLE");
         let seconds = self.dice.pick(&[5, 10, 20]);
         let kept = |c: &&Column| ["k", "s", "ts"].contains(&c.name.as_str());
         let mut columns: Vec<Column> = stream.columns.iter().filter(kept).cloned().collect();
@@ -39,6 +42,67 @@ impl Generator {
         made.view.reference = Reference::Closed {
             end: "window_end".to_string(),
             sources: stream.watermark.into_iter().collect(),
+        };
+        made
+    }
+
+    /// Rows in the order of their time, perhaps with OVER windows in that order, when nothing can change them any more.
+    fn in_order_of_time(&mut self, name: String, stream: &Relation) -> Made {
+        self.mark("rows in an order of time");
+        let kept = |c: &&Column| ["k", "s", "ts"].contains(&c.name.as_str());
+        let mut columns: Vec<Column> = stream.columns.iter().filter(kept).cloned().collect();
+        let mut items: Vec<(String, String)> = columns
+            .iter()
+            .map(|c| (format!("w.{}", c.name), c.name.clone()))
+            .collect();
+        let (mut tail, mut ahead) = ("ORDER BY ts".to_string(), 0);
+        if self.dice.chance(80) {
+            self.mark("OVER window in an order of time");
+            tail.clear();
+            let partition = self.dice.pick(&["", "PARTITION BY w.k "]);
+            for at in 0..1 + self.dice.below(2) {
+                let seconds = self.dice.pick(&[0, 1, 5]);
+                let (call, frame) = self.dice.pick(&[
+                    ("row_number()", String::new()),
+                    ("rank()", String::new()),
+                    ("lag(w.k)", String::new()),
+                    ("count(*)", String::new()),
+                    ("sum(w.k)", " ROWS 2 PRECEDING".to_string()),
+                    (
+                        "first_value(w.k)",
+                        " ROWS BETWEEN 3 PRECEDING AND CURRENT ROW".to_string(),
+                    ),
+                    (
+                        "count(w.k)",
+                        format!(
+                            " RANGE BETWEEN INTERVAL '7 seconds' PRECEDING AND INTERVAL '{seconds} seconds' FOLLOWING"
+                        ),
+                    ),
+                ]);
+                if frame.contains("FOLLOWING") {
+                    ahead = ahead.max(seconds);
+                }
+                let kind = match call {
+                    "lag(w.k)" | "first_value(w.k)" => columns[0].kind,
+                    "sum(w.k)" => columns[0].kind.sum().unwrap_or(columns[0].kind),
+                    _ => Kind::Int8,
+                };
+                items.push((
+                    format!("{call} OVER ({partition}ORDER BY w.ts{frame})"),
+                    format!("c{at}"),
+                ));
+                columns.push(column(&format!("c{at}"), kind));
+            }
+        }
+        let select = Select {
+            items,
+            from: format!("{} AS w", stream.name),
+            ..Select::default()
+        };
+        let mut made = finish(name, vec![select], tail, columns, false);
+        made.view.reference = Reference::Closed {
+            end: format!("ts + INTERVAL '{ahead}.000001 seconds'"),
+            sources: stream.watermark.clone().into_iter().collect(),
         };
         made
     }

@@ -2,7 +2,7 @@
 
 SELECT uid, url, lag(url) OVER (PARTITION BY uid ORDER BY ts) AS before FROM clicks;
 --> Fused select uid, url, lag as before  key=none changing state=none
--->   General partition by (uid): lag(url) OVER (PARTITION BY uid ORDER BY ts RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)  key=none changing state=unbounded: keeps all rows it reads; PARTITION BY or GROUP BY window_end would bound it
+-->   General partition by (uid): lag(url) OVER (PARTITION BY uid ORDER BY ts RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)  key=none changing watermark=(ts: clicks) state=unbounded: keeps all rows it reads; PARTITION BY or GROUP BY window_end would bound it
 -->     Input clicks (uid, url, ts)  key=none append-only watermark=(ts: clicks) state=none
 
 SELECT id, sum(amount) OVER (PARTITION BY uid ORDER BY ts) AS running FROM orders;

@@ -24,7 +24,7 @@ SELECT * FROM TUMBLE(clicks, ts, INTERVAL '1 month');
 -- EMIT ON WINDOW CLOSE where nothing tells when.
 SELECT uid, count(*) FROM clicks GROUP BY uid EMIT ON WINDOW CLOSE;
 --> 0A000: EMIT ON WINDOW CLOSE without a window is not supported
---> hint: Group by window_end of TUMBLE or HOP over a source with a WATERMARK, or leave EMIT ON WINDOW CLOSE out.
+--> hint: Group by window_end of TUMBLE or HOP over a source with a WATERMARK, order by its time, or leave EMIT ON WINDOW CLOSE out.
 
 SELECT window_end, count(*) FROM TUMBLE(log, ts, INTERVAL '1 minute') GROUP BY window_end EMIT ON WINDOW CLOSE;
 --> 0A000: EMIT ON WINDOW CLOSE over "log", which has no watermark, is not supported

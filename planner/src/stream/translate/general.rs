@@ -7,7 +7,7 @@ use datafusion::common::{DataFusionError, Result as DfResult};
 use datafusion::logical_expr::{self as logical, Expr, LogicalPlan, LogicalPlanBuilder, Window};
 
 use super::aggregate::grouped_facts;
-use super::{Built, Translator, schema_of, temporal_filter};
+use super::{Built, Translator, over, schema_of, temporal_filter};
 use crate::context::{RelationSource, ScanTarget};
 use crate::error::{PlanError, Result};
 use crate::stream::completion;
@@ -50,7 +50,8 @@ impl Translator<'_> {
         self.general(input, general, schema_of(fields)?, facts)
     }
 
-    pub(super) fn window_functions(&mut self, window: &Window) -> Result<Built> {
+    /// OVER windows, and the column of time in whose order they are, where they are settled as time passes.
+    pub(super) fn over(&mut self, window: &Window) -> Result<(Built, Option<usize>)> {
         let input = self.node(&window.input)?;
         let below = window.input.schema();
         let width = below.fields().len();
@@ -60,6 +61,7 @@ impl Translator<'_> {
             .map(|e| self.resolve(e, below, &input))
             .collect::<Result<Vec<_>>>()?;
         let (input, partition) = self.with_columns(input, &common_partition(&exprs))?;
+        let settled = over::settled(&exprs, &input, self.days_are_fixed);
         let plan = Window::try_new(exprs, Arc::new(scan_of(&input, 0)?))?;
         let mut fields = input.schema().fields().to_vec();
         for field in &window.schema.fields()[width..] {
@@ -67,6 +69,13 @@ impl Translator<'_> {
         }
         let mut facts = input.facts.within_partitions(&partition);
         facts.bounds.resize(fields.len(), None);
+        let time = settled
+            .as_ref()
+            .map(|(column, _)| *column)
+            .filter(|column| *column < width);
+        if let Some((column, bound)) = settled {
+            facts.bounds[column].get_or_insert(bound);
+        }
         let input_width = input.width();
         let general = General {
             output_partition: partition.clone(),
@@ -76,7 +85,7 @@ impl Translator<'_> {
         let built = self.general(input, general, schema_of(fields)?, facts)?;
         let mut columns: Vec<usize> = (0..width).collect();
         columns.extend(input_width..built.width());
-        self.keep_columns(built, &columns)
+        Ok((self.keep_columns(built, &columns)?, time))
     }
 
     /// A recursion: computed whole whenever a relation that it reads changes.

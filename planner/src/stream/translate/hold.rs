@@ -1,7 +1,9 @@
 //! EMIT ON WINDOW CLOSE. Aggregates by a window's bounds emit on close by themselves; rows that carry a window's end
-//! without being settled are held back until it is reached. Where neither is possible, the view is refused.
+//! without being settled are held back until it is reached. So are rows of OVER windows in an order of time, and rows
+//! that are asked for in such an order, until no row can come that would change them, or stand before them. Where none
+//! of that is possible, the view is refused.
 
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{LogicalPlan, Sort};
 
 use super::fused::keep_rows;
 use super::{Built, Translator};
@@ -21,7 +23,7 @@ impl Translator<'_> {
         if let Some(held) = hold(built) {
             return Ok(held);
         }
-        (self.names, self.families) = before;
+        (self.names, self.families) = before.clone();
         match plan {
             LogicalPlan::Projection(projection) => {
                 let input = self.held(&projection.input)?;
@@ -33,9 +35,30 @@ impl Translator<'_> {
                 Ok(keep_rows(input, predicate))
             }
             LogicalPlan::SubqueryAlias(alias) => self.held(&alias.input),
-            LogicalPlan::Sort(sort) if sort.fetch.is_none() => self.held(&sort.input),
+            LogicalPlan::Sort(sort) if sort.fetch.is_none() => match self.held(&sort.input) {
+                Ok(held) => Ok(held),
+                Err(refused) => {
+                    (self.names, self.families) = before;
+                    self.held_in_order(sort)?.ok_or(refused)
+                }
+            },
+            LogicalPlan::Window(window) => {
+                let (built, time) = self.over(window)?;
+                let held = time.and_then(|time| hold_by(built, time));
+                held.ok_or_else(|| self.never_closes())
+            }
             _ => Err(self.never_closes()),
         }
+    }
+
+    /// Rows that are asked for in an order of time, each when no earlier one can come; `None` when they are not.
+    fn held_in_order(&mut self, sort: &Sort) -> Result<Option<Built>> {
+        let Some(first) = sort.expr.first().filter(|key| key.asc && !key.nulls_first) else {
+            return Ok(None);
+        };
+        let built = self.node(&sort.input)?;
+        let time = self.resolve(&first.expr, sort.input.schema(), &built)?;
+        Ok(built.position(&time).and_then(|time| hold_by(built, time)))
     }
 
     fn never_closes(&self) -> PlanError {
@@ -64,8 +87,8 @@ impl Translator<'_> {
         if self.windows == 0 {
             return PlanError::unsupported(
                 "EMIT ON WINDOW CLOSE without a window",
-                "Group by window_end of TUMBLE or HOP over a source with a WATERMARK, or leave EMIT ON WINDOW CLOSE \
-                 out.",
+                "Group by window_end of TUMBLE or HOP over a source with a WATERMARK, order by its time, or leave EMIT \
+                 ON WINDOW CLOSE out.",
             );
         }
         PlanError::unsupported(
@@ -79,7 +102,13 @@ impl Translator<'_> {
 fn hold(input: Built) -> Option<Built> {
     let columns: Vec<usize> = (0..input.width()).collect();
     let is_end = |bound: &Bound| bound.windowed && bound.after_us <= 0 && !bound.missing;
-    let (column, bound) = input.facts.soonest_where(&columns, is_end)?;
+    let (column, _) = input.facts.soonest_where(&columns, is_end)?;
+    hold_by(input, column)
+}
+
+/// Rows of `input` once their value in a column is complete; `None` when nothing bounds it, or not all rows have one.
+fn hold_by(input: Built, column: usize) -> Option<Built> {
+    let bound = input.facts.bounds[column].as_ref().filter(|bound| !bound.missing)?;
     let sources = bound.sources.clone();
     let op = StreamOp::HoldUntil {
         column,

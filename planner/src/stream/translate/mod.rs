@@ -14,6 +14,7 @@ mod hold;
 mod input;
 mod interval;
 mod join;
+mod over;
 mod session;
 mod share;
 mod temporal_filter;
@@ -193,7 +194,7 @@ impl<'a> Translator<'a> {
             LogicalPlan::Sort(sort) if sort.fetch.is_none() => self.node(&sort.input),
             LogicalPlan::Sort(sort) => self.sort_with_fetch(sort),
             LogicalPlan::Limit(limit) => self.limit(limit),
-            LogicalPlan::Window(window) => self.window_functions(window),
+            LogicalPlan::Window(window) => Ok(self.over(window)?.0),
             LogicalPlan::Union(union) => self.union(union),
             LogicalPlan::Unnest(unnest) => self.unnest(unnest),
             LogicalPlan::RecursiveQuery(_) => self.recursion(plan),
