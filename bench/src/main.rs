@@ -21,7 +21,8 @@ type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 const USAGE: &str = "\
 usage: highwater-bench nexmark [--events N] [--epoch-events N] [--queries q0,q1,...] [--workers 1,2]
-       highwater-bench serving [--server PATH] [--seconds N] [--only start,insert,reads,views,updates]";
+       highwater-bench serving [--server PATH] [--seconds N] [--only start,insert,reads,views,updates,bounded]
+                               [--events N] [--rate N]";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();

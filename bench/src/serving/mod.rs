@@ -6,6 +6,7 @@
 //! at fixed moments, whether or not those before are answered, and the time counts from the moment at which one was
 //! due: a server that falls behind cannot look good.
 
+mod bounded;
 mod insert;
 mod reads;
 mod server;
@@ -21,7 +22,7 @@ use std::time::{Duration, Instant};
 use crate::measure::machine;
 use crate::{Result, option, print};
 
-/// What is measured unless told otherwise, in this order.
+/// What is measured unless told otherwise, in this order; `bounded` takes many minutes.
 const PARTS: &str = "start,insert,reads,updates,views";
 
 /// How it is measured.
@@ -30,6 +31,9 @@ struct Plan {
     binary: PathBuf,
     /// How long each figure is measured.
     seconds: u64,
+    /// Events of the stream over which state must not grow, and how many come a second.
+    events: u64,
+    rate: u64,
 }
 
 /// Measures what the arguments ask for.
@@ -40,6 +44,8 @@ pub(crate) fn main(args: &[String]) -> Result<()> {
             None => std::env::current_exe()?.with_file_name("highwater"),
         },
         seconds: option(args, "--seconds")?.unwrap_or("10").parse()?,
+        events: option(args, "--events")?.unwrap_or("100000000").parse()?,
+        rate: option(args, "--rate")?.unwrap_or("200000").parse()?,
     };
     if !plan.binary.is_file() {
         return Err(format!(
@@ -58,7 +64,8 @@ pub(crate) fn main(args: &[String]) -> Result<()> {
                 "reads" => reads::measure(&plan).await,
                 "updates" => updates::measure(&plan).await,
                 "views" => views::measure(&plan).await,
-                other => Err(format!("there is no part {other}; there are {PARTS}").into()),
+                "bounded" => bounded::measure(&plan).await,
+                other => Err(format!("there is no part {other}; there are {PARTS} and bounded").into()),
             }
         })?;
     }
