@@ -97,6 +97,8 @@ pub enum Statement {
         /// What to explain: a query, DML, CREATE MATERIALIZED VIEW.
         statement: Box<Statement>,
     },
+    /// EXPLAIN WATERMARK: why a materialized view shows nothing yet.
+    ExplainWatermark(ast::ObjectName),
     /// EXPLAIN MATERIALIZED VIEW: of one that exists.
     ExplainView(ast::ObjectName),
     /// SHOW of a setting (`all` for all).
@@ -179,6 +181,8 @@ pub enum Statement {
         count: FetchCount,
         /// From which cursor.
         cursor: String,
+        /// How long it may wait for them, as written.
+        timeout: Option<String>,
     },
     /// CLOSE one cursor, or all.
     CloseCursor(Option<String>),
@@ -195,11 +199,28 @@ pub enum Statement {
         /// The payload.
         payload: String,
     },
+    /// SUBSCRIBE.
+    Subscribe(Subscribe),
     /// LOCK TABLE.
     Lock(LockTable),
     /// VACUUM, ANALYZE, CLUSTER, REINDEX, REFRESH MATERIALIZED VIEW, GRANT, REVOKE: accepted, with nothing to do; the
     /// word is the command tag.
     Nothing(String),
+}
+
+/// SUBSCRIBE: the changes of a table or materialized view.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Subscribe {
+    /// Of which.
+    pub relation: ast::ObjectName,
+    /// Whether the rows that are there come first.
+    pub snapshot: bool,
+    /// Whether it says how far it has come.
+    pub progress: bool,
+    /// From which epoch on; the newest closed one otherwise.
+    pub as_of: Option<u64>,
+    /// The last epoch, after which it ends.
+    pub up_to: Option<u64>,
 }
 
 /// LOCK TABLE.
@@ -388,6 +409,8 @@ pub enum CopyWhat {
     Table(ast::ObjectName, Vec<ast::Ident>),
     /// A query's rows; only TO.
     Query(Box<ast::Query>),
+    /// What changes in a relation, as it does; only TO.
+    Subscribe(Subscribe),
 }
 
 /// How COPY writes rows.

@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use serde::Deserialize;
@@ -16,6 +17,8 @@ pub const DEFAULT_LISTEN: &str = "127.0.0.1:7432";
 pub const DEFAULT_DATA_DIR: &str = "./highwater-data";
 /// So many clients may be connected unless told otherwise.
 pub const DEFAULT_MAX_CONNECTIONS: usize = 1000;
+/// For so long epochs can be read after they have closed, unless told otherwise.
+pub const DEFAULT_RETENTION: Duration = Duration::from_secs(1);
 
 /// A streaming SQL database that speaks PostgreSQL.
 #[derive(Debug, Parser)]
@@ -53,6 +56,9 @@ pub struct ServeOptions {
     /// How many clients may be connected at once.
     #[arg(long, env = "HIGHWATER_MAX_CONNECTIONS", value_name = "N")]
     pub max_connections: Option<usize>,
+    /// For how long what rows were can still be read (SUBSCRIBE ... AS OF), such as 10s or 5m. [default: 1s]
+    #[arg(long, env = "HIGHWATER_RETENTION", value_name = "TIME")]
+    pub retention: Option<String>,
     /// A file of users and their passwords or SCRAM verifiers, a line each: "name" "password". Without one, everyone
     /// is let in.
     #[arg(long, env = "HIGHWATER_USERS", value_name = "FILE")]
@@ -76,6 +82,8 @@ pub struct Config {
     pub workers: usize,
     /// How many clients may be connected at once.
     pub max_connections: usize,
+    /// For how long epochs can be read after they have closed.
+    pub retention: Duration,
     /// The file of users; without one, everyone is let in.
     pub users: Option<PathBuf>,
     /// What TLS needs; without it, TLS is declined.
@@ -116,6 +124,14 @@ pub enum ConfigError {
         /// What was given.
         address: String,
     },
+    /// The retention is no time.
+    #[error("the retention \"{given}\" is not a time: {reason}")]
+    BadRetention {
+        /// What was given.
+        given: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// There must be a worker.
     #[error("the number of workers must be at least 1")]
     NoWorkers,
@@ -139,9 +155,10 @@ impl ConfigError {
         match self {
             ConfigError::Unreadable { .. } => "Give --config a file that this user can read.",
             ConfigError::Malformed { .. } => {
-                "Its options are data_dir, listen, workers, max_connections, users, tls_certificate and tls_key."
+                "Its options are data_dir, listen, workers, max_connections, retention, users, tls_certificate and tls_key."
             }
             ConfigError::BadAddress { .. } => "Write it as address:port, for example 127.0.0.1:7432.",
+            ConfigError::BadRetention { .. } => "Write a number and a unit, for example 10s or 5m.",
             ConfigError::NoWorkers => "Leave it out for one worker on each core.",
             ConfigError::NoConnections => "Leave it out for the default.",
             ConfigError::HalfTls => "Give both files, or neither.",
@@ -159,6 +176,7 @@ struct FileOptions {
     listen: Option<String>,
     workers: Option<usize>,
     max_connections: Option<usize>,
+    retention: Option<String>,
     users: Option<PathBuf>,
     tls_certificate: Option<PathBuf>,
     tls_key: Option<PathBuf>,
@@ -188,6 +206,7 @@ impl ServeOptions {
         if max_connections == 0 {
             return Err(ConfigError::NoConnections);
         }
+        let retention = resolve_retention(self.retention.or(file.retention))?;
         let tls = match (
             self.tls_certificate.or(file.tls_certificate),
             self.tls_key.or(file.tls_key),
@@ -201,6 +220,7 @@ impl ServeOptions {
             listen,
             workers,
             max_connections,
+            retention,
             users: self.users.or(file.users),
             tls,
         })
@@ -215,6 +235,7 @@ impl Config {
             listen,
             workers,
             max_connections: DEFAULT_MAX_CONNECTIONS,
+            retention: DEFAULT_RETENTION,
             users: None,
             tls: None,
         }
@@ -256,6 +277,16 @@ pub fn resolve_workers(asked: Option<usize>) -> Result<usize, ConfigError> {
         Some(count) => Ok(count),
         None => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
     }
+}
+
+fn resolve_retention(given: Option<String>) -> Result<Duration, ConfigError> {
+    let Some(given) = given else {
+        return Ok(DEFAULT_RETENTION);
+    };
+    humantime::parse_duration(&given).map_err(|error| ConfigError::BadRetention {
+        reason: error.to_string(),
+        given,
+    })
 }
 
 fn read_file(path: &Path) -> Result<FileOptions, ConfigError> {
@@ -306,6 +337,20 @@ mod tests {
             .and_then(|config| config.listener())
             .expect_err("there are no such files");
         assert!(error.to_string().contains("/nowhere/server.crt"), "{error}");
+    }
+
+    #[test]
+    fn a_retention_is_a_time_with_its_unit() {
+        let with = |retention: &str| ServeOptions {
+            retention: Some(retention.to_string()),
+            ..Default::default()
+        };
+        let config = with("5m").resolve().expect("good options");
+        assert_eq!(config.retention, Duration::from_secs(300));
+        let error = with("5").resolve().expect_err("no unit");
+        assert!(matches!(error, ConfigError::BadRetention { .. }), "{error}");
+        let default = ServeOptions::default().resolve().expect("good options");
+        assert_eq!(default.retention, DEFAULT_RETENTION);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use highwater_executor::{Collection, Runtime};
@@ -16,8 +17,8 @@ use thiserror::Error;
 use tokio::sync::OwnedMutexGuard;
 
 use crate::coordinator::{
-    Command, Coordinator, Core, CoreSetup, EpochHold, EpochHolds, Installed, Publish, StatusBoard, TableLocks,
-    TransactionIds,
+    Command, Coordinator, Core, CoreSetup, EpochHold, EpochHolds, Follower, Installed, Publish, StatusBoard,
+    TableLocks, TransactionIds,
 };
 pub use crate::new_relation::NewRelation;
 use crate::new_relation::completion;
@@ -34,6 +35,8 @@ pub struct DatabaseConfig {
     pub data_dir: PathBuf,
     /// Worker threads.
     pub workers: usize,
+    /// For how long epochs can be read after they have closed.
+    pub retention: Duration,
 }
 
 /// Why a database could not be opened.
@@ -121,6 +124,7 @@ impl Database {
             last_epoch,
             holds: Arc::clone(&holds),
             status: Arc::clone(&status),
+            retention: config.retention,
         })?;
         let database = Arc::new(Database {
             world: ArcSwap::from_pointee(World::default()),
@@ -175,6 +179,16 @@ impl Database {
     /// Holds the newest closed epoch for reading.
     pub fn hold_newest(&self) -> EpochHold {
         self.holds.hold(|| self.coordinator.closed())
+    }
+
+    /// Holds an epoch for reading that may be let go meanwhile: who reads it finds out.
+    pub fn hold_epoch(&self, epoch: Epoch) -> EpochHold {
+        self.holds.hold(|| epoch)
+    }
+
+    /// Has epochs close also while nothing changes, for as long as the answer lives.
+    pub fn follow(&self) -> Follower {
+        self.holds.follow()
     }
 
     /// An OID that nothing has or had.

@@ -133,6 +133,7 @@ impl Server {
         let database = Database::open(&DatabaseConfig {
             data_dir: config.data_dir.clone(),
             workers: config.workers,
+            retention: config.retention,
         })
         .await?;
         let peers = Peers {

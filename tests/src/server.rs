@@ -4,6 +4,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use highwater_server::config::DEFAULT_RETENTION;
 use highwater_server::database::{Database, DatabaseConfig};
 use highwater_server::pg::{Backends, Listener, ListenerConfig, Notifier, Users};
 use tempfile::TempDir;
@@ -132,6 +133,7 @@ impl Running {
         let config = DatabaseConfig {
             data_dir: folder.path().to_path_buf(),
             workers,
+            retention: DEFAULT_RETENTION,
         };
         let mut listen = ListenerConfig::new(([127, 0, 0, 1], 0).into());
         listen.users = users.clone();

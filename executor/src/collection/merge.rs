@@ -32,7 +32,7 @@ pub(super) struct SegmentList {
 
 impl SegmentList {
     /// All segments.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Segment>> {
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Arc<Segment>> {
         self.settled.iter().chain(&self.recent)
     }
 

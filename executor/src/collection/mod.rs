@@ -7,6 +7,7 @@
 //! * An index, by key or by the whole row, is built when it is first needed: by a retraction or a look-up.
 //! * Memory is bounded by the rows there are, plus those that went after [`Collection::retain_from`]'s epoch.
 
+mod changes;
 mod checked;
 mod faults;
 mod index;

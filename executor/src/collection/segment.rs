@@ -5,6 +5,7 @@
 //! Every row has an ordinal, its place in the order of insertion into the shard. It never changes, also when
 //! segments are merged, so that indexes need not be told of merges.
 
+use std::ops::Range;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -132,6 +133,34 @@ impl Segment {
         match &self.births {
             Births::Together(epoch) => *epoch,
             Births::Each { epochs, .. } => epochs[row],
+        }
+    }
+
+    /// The rows that appeared after `from` and at `to` at the latest, in runs of one epoch, oldest first.
+    pub(super) fn births_within(&self, from: u64, to: u64) -> Vec<(u64, Range<usize>)> {
+        match &self.births {
+            Births::Together(epoch) if *epoch > from && *epoch <= to => vec![(*epoch, 0..self.row_count())],
+            Births::Together(_) => Vec::new(),
+            // Rows stand in the order in which they appeared.
+            Births::Each { epochs, .. } => {
+                let mut start = epochs.partition_point(|epoch| *epoch <= from);
+                let end = epochs.partition_point(|epoch| *epoch <= to).max(start);
+                let runs = epochs[start..end].chunk_by(|a, b| a == b);
+                runs.map(|run| {
+                    let rows = start..start + run.len();
+                    start = rows.end;
+                    (run[0], rows)
+                })
+                .collect()
+            }
+        }
+    }
+
+    /// When its last row appeared.
+    pub(super) fn last_birth(&self) -> u64 {
+        match &self.births {
+            Births::Together(epoch) => *epoch,
+            Births::Each { last, .. } => *last,
         }
     }
 

@@ -453,7 +453,8 @@ impl Shard {
         self.writer.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    fn index(&self) -> RwLockReadGuard<'_, Option<RowIndex>> {
+    /// Its index, if it has one yet.
+    pub(super) fn index(&self) -> RwLockReadGuard<'_, Option<RowIndex>> {
         self.index.read().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 

@@ -352,3 +352,60 @@ fn who_reads_the_newest_rows_sees_every_row_once() {
         reader.join().expect("the reader saw one row at all times");
     }
 }
+
+/// What changed from one epoch to another, as text: `epoch: delta; ...`.
+fn changes(collection: &Collection, from: u64, to: u64) -> String {
+    let changes = collection.changes(Epoch(from), Epoch(to)).expect("kept");
+    let texts: Vec<String> = changes
+        .iter()
+        .map(|(epoch, delta)| format!("{}: {}", epoch.0, format_delta(delta)))
+        .collect();
+    texts.join("; ")
+}
+
+#[test]
+fn changes_are_those_of_each_epoch() {
+    for key in [Some(vec![0]), None] {
+        let rows = Collection::new(schema(), key, 2);
+        apply(&rows, 1, "+1 1 a, +1 2 b");
+        apply(&rows, 2, "-1 1 a, +1 1 c");
+        rows.apply(1, Epoch(2), &delta("+1 3 d")).expect("applies");
+        apply(&rows, 4, "-1 2 b");
+        rows.apply(1, Epoch(5), &delta("-1 3 d, +1 3 d")).expect("applies");
+        let all = "1: +1 1 a, +1 2 b; 2: -1 1 a, +1 1 c, +1 3 d; 4: -1 2 b";
+        assert_eq!(changes(&rows, 0, 5), all);
+        assert_eq!(changes(&rows, 1, 3), "2: -1 1 a, +1 1 c, +1 3 d");
+        assert_eq!(changes(&rows, 2, 3), "");
+    }
+}
+
+#[test]
+fn what_comes_and_goes_in_one_epoch_is_no_change() {
+    let rows = Collection::new(schema(), None, 1);
+    apply(&rows, 1, "+2 1 a");
+    apply(&rows, 2, "+1 9 x");
+    apply(&rows, 2, "-1 9 x, -1 1 a");
+    assert_eq!(changes(&rows, 0, 2), "1: +2 1 a; 2: -1 1 a");
+}
+
+#[test]
+fn changes_outlive_merges_as_long_as_they_are_held() {
+    let rows = Collection::new(schema(), Some(vec![0]), 1);
+    let mut expected = Vec::new();
+    for epoch in 1..=200u64 {
+        let change = match epoch {
+            1 => "+1 0 v1".to_string(),
+            _ => format!("-1 0 v{}, +1 0 v{epoch}", epoch - 1),
+        };
+        apply(&rows, epoch, &change);
+        if epoch == 100 {
+            rows.retain_from(Epoch(90));
+        }
+        if epoch > 90 {
+            expected.push(format!("{epoch}: {}", format_delta(&delta(&change))));
+        }
+    }
+    assert_eq!(changes(&rows, 90, 200), expected.join("; "));
+    let error = rows.changes(Epoch(89), Epoch(200)).expect_err("no longer kept");
+    assert!(matches!(error, ExecError::Expired { .. }), "{error}");
+}

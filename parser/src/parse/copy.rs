@@ -67,7 +67,9 @@ pub(super) fn copy(r: &mut Reader<'_>) -> Read<Statement> {
 fn what(r: &mut Reader<'_>) -> Read<CopyWhat> {
     if r.eat_token(&Token::LParen) {
         if r.peek_is("SUBSCRIBE") {
-            return r.unsupported(r.mark(), "SUBSCRIBE", "Read the materialized view again.");
+            let subscribe = super::subscribe::subscribe(r)?;
+            r.expect_token(&Token::RParen)?;
+            return Ok(CopyWhat::Subscribe(subscribe));
         }
         let query = r.query()?;
         r.expect_token(&Token::RParen)?;
@@ -174,7 +176,8 @@ fn encoding(r: &Reader<'_>, mark: usize, value: &str) -> Read<()> {
     }
 }
 
-fn boolean(option: &str, value: &str) -> Read<bool> {
+/// The value of an option that is on or off.
+pub(super) fn boolean(option: &str, value: &str) -> Read<bool> {
     match value.to_ascii_lowercase().as_str() {
         "true" | "on" | "1" => Ok(true),
         "false" | "off" | "0" => Ok(false),

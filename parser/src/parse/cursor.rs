@@ -1,5 +1,7 @@
 //! DECLARE, FETCH, MOVE and CLOSE.
 
+use super::options::spaced_options;
+use crate::error::ParseError;
 use crate::reader::{Read, Reader, Stop};
 use crate::statement::{FetchCount, Statement};
 
@@ -25,7 +27,7 @@ pub(super) fn declare(r: &mut Reader<'_>) -> Read<Statement> {
     let mark = r.mark();
     let query = super::rest(r)?;
     match query.statement {
-        Statement::Query(_) => Ok(Statement::DeclareCursor {
+        Statement::Query(_) | Statement::Subscribe(_) => Ok(Statement::DeclareCursor {
             name,
             hold,
             query: Box::new(query),
@@ -34,14 +36,34 @@ pub(super) fn declare(r: &mut Reader<'_>) -> Read<Statement> {
     }
 }
 
-/// FETCH and MOVE.
+/// FETCH and MOVE [count] [FROM | IN] cursor [WITH (TIMEOUT = '1s')].
 pub(super) fn fetch(r: &mut Reader<'_>) -> Read<Statement> {
     let r#move = r.peek_is("MOVE");
     r.parser.advance_token();
     let count = count(r)?;
     r.eat_any(&["FROM", "IN"]);
     let cursor = r.folded()?;
-    Ok(Statement::Fetch { r#move, count, cursor })
+    let timeout = if r.eat("WITH") { Some(timeout(r)?) } else { None };
+    Ok(Statement::Fetch {
+        r#move,
+        count,
+        cursor,
+        timeout,
+    })
+}
+
+/// `(TIMEOUT = '1s')`.
+fn timeout(r: &mut Reader<'_>) -> Read<String> {
+    let mark = r.mark();
+    let mut options = spaced_options(r)?;
+    match (options.remove("timeout"), options.pop_first()) {
+        (Some(timeout), None) => Ok(timeout),
+        (_, Some((name, _))) => {
+            let position = r.position(mark);
+            Err(Stop::Error(ParseError::UnknownOption { name, position }))
+        }
+        (None, None) => Err(Stop::Error(r.syntax_error(mark))),
+    }
 }
 
 fn count(r: &mut Reader<'_>) -> Read<FetchCount> {

@@ -9,7 +9,8 @@ use crate::statement::Statement;
 
 use super::options::spaced_options;
 
-/// EXPLAIN [ANALYZE] [VERBOSE] statement, EXPLAIN (options) statement, EXPLAIN MATERIALIZED VIEW name.
+/// EXPLAIN [ANALYZE] [VERBOSE] statement, EXPLAIN (options) statement, EXPLAIN MATERIALIZED VIEW name,
+/// EXPLAIN WATERMARK [FOR] name.
 pub(super) fn explain(r: &mut Reader<'_>) -> Read<Statement> {
     r.expect("EXPLAIN")?;
     let mut options = BTreeMap::new();
@@ -31,6 +32,10 @@ pub(super) fn explain(r: &mut Reader<'_>) -> Read<Statement> {
     let mark = r.mark();
     if r.eat("MATERIALIZED VIEW") {
         return Ok(Statement::ExplainView(r.name()?));
+    }
+    if r.eat("WATERMARK") {
+        r.eat("FOR");
+        return Ok(Statement::ExplainWatermark(r.name()?));
     }
     let statement = super::statement(r)?;
     match statement {

@@ -14,6 +14,7 @@ mod query;
 mod relation;
 mod settings;
 mod show;
+mod subscribe;
 mod transaction;
 mod upkeep;
 mod view;
@@ -31,7 +32,6 @@ const NOT_BUILT: &[(&str, &str)] = &[
     ("MERGE", "Use INSERT ... ON CONFLICT, UPDATE and DELETE."),
     ("REASSIGN OWNED", "Objects have no owners."),
     ("SECURITY LABEL", "Use COMMENT ON."),
-    ("SUBSCRIBE", "Read the materialized view again, as psql's \\watch does."),
 ];
 
 /// A statement with its text, up to the end of the tokens.
@@ -102,6 +102,7 @@ fn statement(r: &mut Reader<'_>) -> Read<Statement> {
             upkeep::upkeep(r)
         }
         "LOCK" => lock::lock(r),
+        "SUBSCRIBE" => Ok(Statement::Subscribe(subscribe::subscribe(r)?)),
         _ => match NOT_BUILT.iter().find(|(words, _)| r.eat(words)) {
             Some((words, hint)) => r.unsupported(mark, *words, hint),
             None => r.unexpected(),

@@ -1,4 +1,4 @@
-//! `(key = value, ...)` after WITH and ENCODE, and `(key value, ...)` after EXPLAIN.
+//! `(key = value, ...)` after WITH and ENCODE, and `(key value, ...)` after EXPLAIN, SUBSCRIBE and FETCH.
 
 use std::collections::BTreeMap;
 
@@ -33,13 +33,14 @@ pub(super) fn options(r: &mut Reader<'_>) -> Read<BTreeMap<String, String>> {
     }
 }
 
-/// `(ANALYZE, FORMAT json, VERBOSE false)`.
+/// `(ANALYZE, FORMAT json, VERBOSE = false)`.
 pub(super) fn spaced_options(r: &mut Reader<'_>) -> Read<BTreeMap<String, String>> {
     let mut options = BTreeMap::new();
     r.expect_token(&Token::LParen)?;
     loop {
         let key = r.label()?;
         let ends = matches!(r.peek(), Token::Comma | Token::RParen);
+        r.eat_token(&Token::Eq);
         let value = if ends { "true".to_string() } else { value(r)? };
         options.insert(key, value);
         if !r.eat_token(&Token::Comma) {

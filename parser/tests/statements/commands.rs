@@ -101,11 +101,50 @@ fn cursors_in_all_their_forms() {
         ("fetch absolute 3 c", FetchCount::Backward, false),
         ("fetch relative 1 c", FetchCount::Forward(1), false),
     ] {
-        let cursor = "c".to_string();
-        let count = expected;
-        assert_eq!(one(sql), Statement::Fetch { r#move, count, cursor }, "{sql}");
+        let fetch = Statement::Fetch {
+            r#move,
+            count: expected,
+            cursor: "c".to_string(),
+            timeout: None,
+        };
+        assert_eq!(one(sql), fetch, "{sql}");
     }
+    let Statement::Fetch { timeout, .. } = one("fetch 10 from c with (timeout = '2s')") else {
+        panic!()
+    };
+    assert_eq!(timeout.as_deref(), Some("2s"));
+    assert_eq!(error("fetch c with (wait = 1)").get(..5), Some("42601"));
     assert_eq!(one("close all"), Statement::CloseCursor(None));
+}
+
+#[test]
+fn subscribe_in_all_its_forms() {
+    let subscribe = |sql: &str| match one(sql) {
+        Statement::Subscribe(subscribe) => subscribe,
+        other => panic!("{other:?}"),
+    };
+    let plain = subscribe("subscribe to s.m");
+    assert_eq!(plain.relation.to_string(), "s.m");
+    assert_eq!(
+        (plain.snapshot, plain.progress, plain.as_of, plain.up_to),
+        (true, false, None, None)
+    );
+    let full = subscribe("SUBSCRIBE m WITH (SNAPSHOT = false, progress) AS OF 7 UP TO 9");
+    assert_eq!(
+        (full.snapshot, full.progress, full.as_of, full.up_to),
+        (false, true, Some(7), Some(9))
+    );
+    let Statement::Copy(copy) = one("copy (subscribe m as of 7) to stdout") else {
+        panic!()
+    };
+    assert!(matches!(copy.what, CopyWhat::Subscribe(subscribe) if subscribe.as_of == Some(7)));
+    let Statement::DeclareCursor { query, .. } = one("declare c cursor for subscribe m") else {
+        panic!()
+    };
+    assert!(matches!(query.statement, Statement::Subscribe(_)));
+    assert_eq!(error("subscribe m with (all)").get(..5), Some("42601"));
+    assert_eq!(error("subscribe (select 1)").get(..5), Some("0A000"));
+    assert_eq!(error("subscribe m as of -1").get(..5), Some("42601"));
 }
 
 #[test]

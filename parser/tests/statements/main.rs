@@ -6,7 +6,8 @@ mod texts;
 mod windows;
 
 use highwater_parser::{
-    CopyFormat, FetchCount, ObjectKind, Parsed, Statement, WindowInput, asof_condition, fold, parse, window_call,
+    CopyFormat, CopyWhat, FetchCount, ObjectKind, Parsed, Statement, WindowInput, asof_condition, fold, parse,
+    window_call,
 };
 use sqlparser::ast::{Expr, SetExpr, TableFactor};
 

@@ -69,7 +69,6 @@ fn what_is_not_built_is_refused_by_name() {
         "0A000 CREATE FUNCTION is not supported @1"
     );
     assert_eq!(error("create role x"), "0A000 CREATE ROLE is not supported @1");
-    assert_eq!(error("SUBSCRIBE TO m"), "0A000 SUBSCRIBE is not supported @1");
     assert_eq!(error("copy t from '/etc/passwd'").get(..5), Some("0A000"));
     assert_eq!(error("create index i on t (lower(a))").get(..5), Some("0A000"));
 }

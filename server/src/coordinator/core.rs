@@ -38,6 +38,8 @@ pub struct CoreSetup {
     pub holds: Arc<EpochHolds>,
     /// Where progress is shown.
     pub status: Arc<StatusBoard>,
+    /// For how long epochs can be read after they have closed.
+    pub retention: Duration,
 }
 
 /// The coordinator's state. Lives on its own thread.
@@ -49,6 +51,7 @@ pub struct Core {
     pub(super) wake: Sender<Command>,
     closed: watch::Sender<Epoch>,
     pub(super) holds: Arc<EpochHolds>,
+    retention: Duration,
     pub(super) status: Arc<StatusBoard>,
     pub(super) tables: HashMap<RelationId, TableState>,
     pub(super) sources: BTreeMap<RelationId, SourceFeed>,
@@ -68,7 +71,7 @@ pub struct Core {
     pending: Option<Command>,
     stopping: Option<oneshot::Sender<()>>,
     next_housekeeping: Instant,
-    /// A view is to see that time has passed.
+    /// A view, or who follows the epochs, is to see that time has passed.
     pub(super) is_clock_due: bool,
     closed_count: u64,
 }
@@ -102,6 +105,7 @@ impl Core {
             wake: wake.clone(),
             closed,
             holds: setup.holds,
+            retention: setup.retention,
             status: setup.status,
             tables: HashMap::new(),
             sources: BTreeMap::new(),
@@ -290,9 +294,10 @@ impl Core {
             return;
         }
         self.next_housekeeping = now + HOUSEKEEPING;
-        self.is_clock_due = self.in_flight.is_empty() && self.views.values().any(|view| view.follows_clock);
+        let is_clock_followed = self.holds.is_followed() || self.views.values().any(|view| view.follows_clock);
+        self.is_clock_due = self.in_flight.is_empty() && is_clock_followed;
         let closed = *self.closed.borrow();
-        let oldest = self.holds.oldest(closed);
+        let oldest = self.holds.oldest(before(closed, self.retention));
         for collection in self.views.values().map(|v| &v.collection) {
             collection.retain_from(oldest);
         }
@@ -305,6 +310,12 @@ impl Core {
 /// What `now()` is in an epoch, in microseconds since 1970: epochs are numbered by the clock, and never go back.
 pub(super) fn epoch_us(epoch: Epoch) -> i64 {
     i64::try_from(epoch.0).unwrap_or(i64::MAX)
+}
+
+/// The epoch at the other end of a time that ends with this one: epochs are microseconds.
+fn before(epoch: Epoch, time: Duration) -> Epoch {
+    let time = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    Epoch(epoch.0.saturating_sub(time))
 }
 
 /// The epoch that the machine's clock shows: microseconds since 1970.

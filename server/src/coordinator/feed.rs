@@ -19,7 +19,7 @@ use super::late::{LateRecords, late_rows};
 use super::progress::{Progress, SourceProgress};
 use super::reader::{Failure, SourceEvent, SourceThread};
 use super::source::{RowShape, SourceRows, split_late};
-use super::status::{DeadRow, LateRow, PartitionStatus, SourceState, SourceSummary, push_kept};
+use super::status::{Activity, DeadRow, LateRow, PartitionStatus, SourceState, SourceSummary, push_kept};
 
 /// A source that yields to others rests for so long after it has given some rows.
 const YIELD_PAUSE: Duration = Duration::from_millis(400);
@@ -59,6 +59,8 @@ struct PartitionState {
     watermark_us: Option<i64>,
     last_row: Instant,
     ended: bool,
+    /// It has brought no row for longer than the declared time.
+    is_idle: bool,
     /// Something has changed since it was last shown.
     is_news: bool,
 }
@@ -167,6 +169,7 @@ impl SourceFeed {
         if !self.thread.as_ref().is_some_and(SourceThread::has_events) {
             self.taken_until = Instant::now();
         }
+        changed |= self.note_idle();
         self.watermark = before.max(self.next_watermark());
         if changed || self.watermark != before {
             progress.sources.push(self.news());
@@ -242,29 +245,41 @@ impl SourceFeed {
                 watermark_us: None,
                 last_row: Instant::now(),
                 ended: false,
+                is_idle: false,
                 is_news: true,
             });
         state.is_news = true;
         state
     }
 
-    fn next_watermark(&mut self) -> Watermark {
-        let Some(declared) = &self.relation.watermark else {
-            return Watermark::NONE;
+    /// Notes which partitions are idle; answers whether they are others than before.
+    fn note_idle(&mut self) -> bool {
+        let declared = self.relation.watermark.as_ref();
+        let Some(timeout_us) = declared.and_then(|watermark| watermark.idle_timeout_us) else {
+            return false;
         };
-        if self.partitions.is_empty() {
+        let timeout = Duration::from_micros(timeout_us.unsigned_abs());
+        let mut changed = false;
+        for partition in self.partitions.values_mut() {
+            let is_idle = self.taken_until.duration_since(partition.last_row) > timeout;
+            if is_idle != partition.is_idle {
+                partition.is_idle = is_idle;
+                partition.is_news = true;
+                changed = true;
+            }
+        }
+        changed
+    }
+
+    fn next_watermark(&mut self) -> Watermark {
+        if self.relation.watermark.is_none() || self.partitions.is_empty() {
             return Watermark::NONE;
         }
         if self.has_ended() {
             return Watermark::END;
         }
-        let timeout = declared
-            .idle_timeout_us
-            .map(|us| Duration::from_micros(us.unsigned_abs()));
         let now = Instant::now();
-        let taken_until = self.taken_until;
-        let is_idle = |p: &PartitionState| timeout.is_some_and(|t| taken_until.duration_since(p.last_row) > t);
-        let active: Vec<&PartitionState> = self.partitions.values().filter(|p| !p.ended && !is_idle(p)).collect();
+        let active: Vec<&PartitionState> = self.partitions.values().filter(|p| !p.ended && !p.is_idle).collect();
         if active.is_empty() {
             let (since, stood) = *self.all_idle_since.get_or_insert((now, self.watermark));
             if stood == Watermark::NONE {
@@ -329,6 +344,12 @@ impl PartitionState {
         PartitionStatus {
             position: self.next.0,
             end: self.end.map(|end| end.0.max(self.next.0)),
+            watermark: self.watermark_us.map_or(Watermark::NONE, Watermark),
+            activity: match (self.ended, self.is_idle) {
+                (true, _) => Activity::Ended,
+                (false, true) => Activity::Idle,
+                (false, false) => Activity::Active,
+            },
         }
     }
 }

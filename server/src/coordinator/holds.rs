@@ -1,6 +1,8 @@
-//! Which epochs are being read. Versions of rows that no held epoch needs may be merged away.
+//! Which epochs are being read, and whether somebody follows them. Versions of rows that no held epoch needs may be
+//! merged away.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use highwater_types::Epoch;
@@ -9,6 +11,7 @@ use highwater_types::Epoch;
 #[derive(Debug, Default)]
 pub struct EpochHolds {
     held: Mutex<BTreeMap<Epoch, usize>>,
+    followers: AtomicUsize,
 }
 
 /// One reader's hold; dropped, it is given back.
@@ -17,6 +20,10 @@ pub struct EpochHold {
     holds: Arc<EpochHolds>,
     epoch: Epoch,
 }
+
+/// Somebody waits for epochs to close: they do so also while nothing changes, until it is dropped.
+#[derive(Debug)]
+pub struct Follower(Arc<EpochHolds>);
 
 impl EpochHolds {
     /// Holds the epoch that `newest_closed` answers. It is asked under the lock, so that no epoch can be let go
@@ -36,6 +43,17 @@ impl EpochHolds {
         self.held().keys().next().copied().unwrap_or(closed).min(closed)
     }
 
+    /// Has epochs close for as long as the answer lives.
+    pub fn follow(self: &Arc<Self>) -> Follower {
+        self.followers.fetch_add(1, Ordering::Relaxed);
+        Follower(Arc::clone(self))
+    }
+
+    /// Whether somebody waits for epochs to close.
+    pub fn is_followed(&self) -> bool {
+        self.followers.load(Ordering::Relaxed) > 0
+    }
+
     fn held(&self) -> MutexGuard<'_, BTreeMap<Epoch, usize>> {
         self.held.lock().expect("no code panics while it holds the epoch holds")
     }
@@ -45,6 +63,12 @@ impl EpochHold {
     /// The epoch that is held.
     pub fn epoch(&self) -> Epoch {
         self.epoch
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.0.followers.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

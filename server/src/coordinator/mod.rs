@@ -37,10 +37,12 @@ use highwater_types::{Delta, Epoch, RelationId, SqlError, SqlState};
 use tokio::sync::{oneshot, watch};
 
 pub use self::core::{Core, CoreSetup};
-pub use holds::{EpochHold, EpochHolds};
+pub use holds::{EpochHold, EpochHolds, Follower};
 pub use locks::{LockHolder, TableLocks, TransactionId, TransactionIds};
 pub use source::RowShape;
-pub use status::{DeadRow, LateRow, SourceState, SourceStatus, Status, StatusBoard, ViewState, ViewStatus};
+pub use status::{
+    Activity, DeadRow, LateRow, PartitionStatus, SourceState, SourceStatus, Status, StatusBoard, ViewState, ViewStatus,
+};
 
 /// How many epochs may be computed at a time.
 pub const MAX_IN_FLIGHT: usize = 2;

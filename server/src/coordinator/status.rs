@@ -89,13 +89,28 @@ pub enum SourceState {
     Done,
 }
 
-/// How far a partition is, in offsets.
+/// How far a partition is; positions are offsets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartitionStatus {
     /// Everything before has been applied.
     pub position: u64,
     /// Where the partition ends by now, as far as is known.
     pub end: Option<u64>,
+    /// The greatest value of the declared watermark over its rows.
+    pub watermark: Watermark,
+    /// What it does to the source's watermark.
+    pub activity: Activity,
+}
+
+/// What a partition does to its source's watermark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activity {
+    /// It holds it to its own.
+    Active,
+    /// Nothing, for it has brought no row for a while.
+    Idle,
+    /// Nothing, for it has ended.
+    Ended,
 }
 
 /// One view's progress.

@@ -10,6 +10,7 @@ use super::connection::{Connection, Mail};
 use super::error::Stop;
 use super::run::Work;
 use super::statement::{Planned, PlannedKind};
+use crate::session::settings::time_limit;
 
 /// PostgreSQL's limit on what NOTIFY carries.
 const MAX_PAYLOAD_BYTES: usize = 8000;
@@ -71,7 +72,15 @@ impl Connection {
                 self.statements.clear();
                 done("DEALLOCATE ALL")
             }
-            Statement::Fetch { r#move, count, cursor } => Ok(self.start_fetch(*r#move, *count, cursor)?),
+            Statement::Fetch {
+                r#move,
+                count,
+                cursor,
+                timeout,
+            } => {
+                let timeout = timeout.as_deref().map(|text| time_limit("timeout", text)).transpose()?;
+                Ok(self.start_fetch(*r#move, *count, cursor, timeout)?)
+            }
             Statement::CloseCursor(name) => Ok(self.close_cursor(name.as_deref())?),
             Statement::Discard(what) => self.discard(what, parsed).await,
             Statement::Listen(channel) => {

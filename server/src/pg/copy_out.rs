@@ -59,7 +59,7 @@ impl CopyOut {
         }
         let formats = vec![format; width];
         let mut count = 0;
-        while self.rows.load(link).await? {
+        while self.rows.load(link, None).await? {
             count += self.put_rows(link, &layout, &formats, settings)?;
             if link.writer.is_full() {
                 link.flush().await?;

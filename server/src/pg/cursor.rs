@@ -5,12 +5,13 @@ use std::sync::Arc;
 use datafusion::scalar::ScalarValue;
 use highwater_parser::{FetchCount, Statement};
 use highwater_types::{SqlError, SqlState};
+use tokio::time::{Duration, Instant};
 
 use super::connection::Connection;
 use super::encode::Format;
 use super::error::Stop;
 use super::portal::{Portal, no_cursor};
-use super::rows::{Use, tag_with_count};
+use super::rows::{Patience, Use, tag_with_count};
 use super::run::{Progress, Work};
 use super::statement::{Planned, PlannedKind};
 use crate::session::{OutputColumn, Prepared, TransactionStatus};
@@ -23,6 +24,8 @@ pub(super) struct Fetch {
     /// Rows fetched so far.
     done: u64,
     purpose: Use,
+    /// When it ends, whatever it has.
+    deadline: Option<Instant>,
     columns: Option<Arc<[OutputColumn]>>,
 }
 
@@ -59,6 +62,13 @@ impl Connection {
             let message = format!("cursor \"{name}\" is for a statement without rows");
             return Err(Stop::Error(SqlError::new(SqlState::INVALID_CURSOR_STATE, message)));
         };
+        if *hold && rows.follows() {
+            let message = format!("cursor \"{name}\" WITH HOLD is for SUBSCRIBE, which has no end");
+            return Err(Stop::Error(
+                SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message)
+                    .with_hint("Declare it without HOLD, and fetch from it in the same transaction."),
+            ));
+        }
         let columns = Arc::clone(rows.columns());
         let planned = Planned {
             kind: PlannedKind::Session(Arc::clone(query)),
@@ -73,7 +83,13 @@ impl Connection {
     }
 
     /// FETCH and MOVE, before the first row.
-    pub(super) fn start_fetch(&self, skip: bool, count: FetchCount, cursor: &str) -> Result<Work, SqlError> {
+    pub(super) fn start_fetch(
+        &self,
+        skip: bool,
+        count: FetchCount,
+        cursor: &str,
+        timeout: Option<Duration>,
+    ) -> Result<Work, SqlError> {
         let portal = self.portals.find(cursor).ok_or_else(|| no_cursor(cursor))?;
         let left = match count {
             FetchCount::Forward(rows) => rows,
@@ -93,6 +109,7 @@ impl Connection {
             left,
             done: 0,
             purpose,
+            deadline: timeout.map(|timeout| Instant::now() + timeout),
             columns,
         }))
     }
@@ -114,8 +131,12 @@ impl Connection {
         };
         let settings = self.session.text_settings();
         let wanted = fetch.left.min(limit);
+        let patience = match fetch.deadline {
+            Some(deadline) => Patience::Until(deadline),
+            None => rows.patience(),
+        };
         let count = rows
-            .read(&mut self.link, formats, &settings, wanted, fetch.purpose)
+            .read(&mut self.link, formats, &settings, wanted, fetch.purpose, patience)
             .await?;
         self.portals.put_back(&fetch.cursor, portal);
         fetch.done += count;

@@ -11,11 +11,12 @@ use futures::StreamExt;
 use highwater_executor::sql_error;
 use highwater_types::text::TextSettings;
 use highwater_types::{SqlError, SqlState};
+use tokio::time::Instant;
 
 use super::encode::{Column, Format, RowWriter, columns_of};
 use super::error::Stop;
 use super::link::Link;
-use crate::session::OutputColumn;
+use crate::session::{OutputColumn, SUBSCRIBE_TAG};
 
 /// A cursor WITH HOLD keeps at most this much of its result in memory.
 const MAX_HELD_BYTES: usize = 256 * 1024 * 1024;
@@ -40,6 +41,17 @@ pub(super) enum Use {
     Skip,
 }
 
+/// How long rows that are not there yet are waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// Until they come, or there are no more.
+    Endless,
+    /// Until there is one, and no other at once.
+    FirstRow,
+    /// Until then.
+    Until(Instant),
+}
+
 impl Rows {
     pub(super) fn new(columns: Arc<[OutputColumn]>, tag: &'static str, stream: SendableRecordBatchStream) -> Rows {
         Rows {
@@ -56,12 +68,31 @@ impl Rows {
         &self.columns
     }
 
+    /// Whether more may come at any time, without an end.
+    pub(super) fn follows(&self) -> bool {
+        self.tag == SUBSCRIBE_TAG
+    }
+
+    /// How long a reader of some rows waits, unless it says so.
+    pub(super) fn patience(&self) -> Patience {
+        match self.follows() {
+            true => Patience::FirstRow,
+            false => Patience::Endless,
+        }
+    }
+
+    /// Whether all have been read.
+    pub(super) fn is_over(&self) -> bool {
+        self.stream.is_none() && self.next == self.batch_rows
+    }
+
     /// The command tag once this many rows have been read.
     pub(super) fn tag(&self, count: u64) -> String {
         tag_with_count(self.tag, count)
     }
 
-    /// Reads at most `limit` rows; answers how many there were. Fewer than the limit means that there are no more.
+    /// Reads at most `limit` rows; answers how many there were. Fewer than the limit means that there are no more, or
+    /// that patience is over.
     pub(super) async fn read(
         &mut self,
         link: &mut Link,
@@ -69,6 +100,7 @@ impl Rows {
         settings: &TextSettings,
         limit: u64,
         purpose: Use,
+        patience: Patience,
     ) -> Result<u64, Stop> {
         if purpose == Use::Send && formats.len() != self.columns.len() {
             // Only a cursor declared anew since its FETCH was described comes here.
@@ -78,7 +110,15 @@ impl Rows {
             )));
         }
         let mut count = 0;
-        while count < limit && self.load(link).await? {
+        while count < limit {
+            let deadline = match patience {
+                Patience::FirstRow if count > 0 => Some(Instant::now()),
+                Patience::FirstRow | Patience::Endless => None,
+                Patience::Until(deadline) => Some(deadline),
+            };
+            if !self.load(link, deadline).await? {
+                break;
+            }
             let wanted = limit - count;
             count += match purpose {
                 Use::Send => self.encode(link, formats, settings, wanted)?,
@@ -91,15 +131,20 @@ impl Rows {
         Ok(count)
     }
 
-    /// Has a row to read, waiting for one if need be; false at the end.
-    pub(super) async fn load(&mut self, link: &mut Link) -> Result<bool, Stop> {
+    /// Has a row to read, waiting for one if need be; false at the end, or when there is none by the deadline.
+    pub(super) async fn load(&mut self, link: &mut Link, deadline: Option<Instant>) -> Result<bool, Stop> {
         while self.next == self.batch_rows {
             let Some(stream) = &mut self.stream else {
                 return Ok(false);
             };
-            let next = link
-                .run(async { stream.next().await.transpose().map_err(|e| sql_error(&e)) })
-                .await?;
+            let next = async { stream.next().await.transpose().map_err(|e| sql_error(&e)) };
+            let next = match deadline {
+                None => link.run(next).await?,
+                Some(deadline) => match link.run(in_time(next, deadline)).await? {
+                    Some(next) => next,
+                    None => return Ok(false),
+                },
+            };
             match next {
                 Some(batch) => {
                     self.batch = columns_of(&batch, &self.columns)?;
@@ -206,10 +251,20 @@ impl Rows {
     }
 }
 
+/// What `work` answers, or `None` when it does not by the deadline; then nothing of it is lost that is read again.
+async fn in_time<T>(work: impl Future<Output = Result<T, SqlError>>, deadline: Instant) -> Result<Option<T>, SqlError> {
+    match tokio::time::timeout_at(deadline, work).await {
+        Ok(done) => done.map(Some),
+        Err(_) => Ok(None),
+    }
+}
+
 /// The tags that end in a number of rows do so; SHOW and EXPLAIN do not.
 pub(super) fn tag_with_count(tag: &str, count: u64) -> String {
     match tag {
-        "SELECT" | "INSERT 0" | "UPDATE" | "DELETE" | "MERGE" | "FETCH" | "MOVE" | "COPY" => format!("{tag} {count}"),
+        "SELECT" | "INSERT 0" | "UPDATE" | "DELETE" | "MERGE" | SUBSCRIBE_TAG | "FETCH" | "MOVE" | "COPY" => {
+            format!("{tag} {count}")
+        }
         other => other.to_string(),
     }
 }

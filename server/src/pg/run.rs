@@ -17,7 +17,7 @@ use super::cursor::Fetch;
 use super::encode::Format;
 use super::error::Stop;
 use super::portal::Portal;
-use super::rows::{Rows, Use};
+use super::rows::{Patience, Rows, Use};
 use super::statement::{Planned, PlannedKind, ends_failed_transaction, is_connections_own};
 use crate::session::{CopyIn, Outcome, OutputColumn, Prepared, TransactionStatus};
 
@@ -140,8 +140,15 @@ impl Connection {
             Work::Done(tag) => Ok(Progress::Complete(tag)),
             Work::Rows(mut rows) => {
                 let settings = self.session.text_settings();
-                let count = rows.read(&mut self.link, formats, &settings, limit, Use::Send).await?;
-                let progress = if count == limit {
+                // Whoever asks for all of what has no end gets it as it comes.
+                let patience = match limit {
+                    u64::MAX => Patience::Endless,
+                    _ => rows.patience(),
+                };
+                let count = rows
+                    .read(&mut self.link, formats, &settings, limit, Use::Send, patience)
+                    .await?;
+                let progress = if count == limit || !rows.is_over() {
                     Progress::Suspended
                 } else {
                     Progress::Complete(rows.tag(count))

@@ -44,6 +44,7 @@ impl Server {
         let config = DatabaseConfig {
             data_dir: folder.path().to_path_buf(),
             workers: 1,
+            retention: crate::config::DEFAULT_RETENTION,
         };
         let database = Database::open(&config).await.expect("an empty folder opens");
         let mut config = ListenerConfig::new(([127, 0, 0, 1], 0).into());

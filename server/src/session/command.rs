@@ -85,6 +85,14 @@ impl Session {
             return self.copy_from(copy).await.map(Outcome::CopyIn);
         }
         let query = match &copy.what {
+            CopyWhat::Subscribe(subscribe) => {
+                let subscription = self.subscribe(subscribe)?;
+                return Ok(Outcome::CopyOut {
+                    columns: subscription.columns(),
+                    stream: subscription.into_stream(),
+                    format: copy.format.clone(),
+                });
+            }
             CopyWhat::Query(query) => query.as_ref().clone(),
             CopyWhat::Table(name, columns) => super::copy::select_of(name, columns)?,
         };

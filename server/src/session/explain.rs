@@ -51,6 +51,12 @@ impl Session {
 
     /// The lines of EXPLAIN MATERIALIZED VIEW.
     pub(super) fn explain_existing_view(&self, name: &ast::ObjectName) -> Result<Vec<String>, SqlError> {
+        let (context, plan) = self.plan_existing_view(name)?;
+        self.explain_view_plan(&context, &plan)
+    }
+
+    /// The plan of a materialized view, and what it is planned against.
+    pub(super) fn plan_existing_view(&self, name: &ast::ObjectName) -> Result<(PlanContext, ViewPlan), SqlError> {
         let view = self.find(name)?;
         let RelationKind::MaterializedView { query, emit, .. } = &view.kind else {
             let message = format!("\"{}\" is not a materialized view", view.display_name());
@@ -60,7 +66,7 @@ impl Session {
         let names: Vec<String> = view.columns.iter().map(|c| c.name.clone()).collect();
         let context = super::context_for(&self.world().catalog, &view);
         let plan = plan_view(&context, &query, &names, *emit)?;
-        self.explain_view_plan(&context, &plan)
+        Ok((context, plan))
     }
 
     fn explain_view_plan(&self, context: &PlanContext, plan: &ViewPlan) -> Result<Vec<String>, SqlError> {

@@ -16,6 +16,7 @@ mod ddl;
 mod direct;
 mod execute;
 mod explain;
+mod explain_watermark;
 mod functions;
 mod isolation;
 mod lock;
@@ -23,6 +24,7 @@ mod read;
 pub mod settings;
 mod show;
 mod snapshot;
+mod subscribe;
 mod system;
 mod transaction;
 mod write;
@@ -41,6 +43,7 @@ pub use crate::database::Database;
 pub use commitment::Commitment;
 pub use execute::{Prepared, Session, context_for};
 pub use highwater_planner::OutputColumn;
+pub use subscribe::SUBSCRIBE_TAG;
 
 /// What a client says when it connects.
 #[derive(Debug, Clone)]

@@ -390,6 +390,16 @@ impl Settings {
     }
 }
 
+/// A time limit as SET statement_timeout takes it: milliseconds, or a number with its unit.
+///
+/// # Errors
+/// `22023` when it is none.
+pub fn time_limit(name: &str, text: &str) -> Result<Duration, SqlError> {
+    let milliseconds = table::MILLISECONDS.canonical(name, text)?;
+    let milliseconds = milliseconds.parse().map_err(|_| kind::invalid(name, text))?;
+    Ok(Duration::from_millis(milliseconds))
+}
+
 fn definition(name: &str) -> Option<&'static Definition> {
     SETTINGS.iter().find(|d| d.name.eq_ignore_ascii_case(name))
 }

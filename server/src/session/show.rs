@@ -1,4 +1,5 @@
-//! Statements that answer rows without a query: SHOW and DESCRIBE here, EXPLAIN in `explain.rs`.
+//! Statements that answer rows without a query: SHOW and DESCRIBE here, EXPLAIN in `explain.rs`, SUBSCRIBE in
+//! `subscribe.rs`.
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use highwater_types::{SqlError, SqlType};
 
 use super::ddl::{fold, is_kind};
 use super::execute::unsupported;
-use super::{Outcome, Session};
+use super::{Outcome, SUBSCRIBE_TAG, Session};
 
 impl Session {
     /// The columns of what a statement shows; `None` for a statement that shows nothing.
@@ -25,7 +26,10 @@ impl Session {
             Statement::ShowObjects { .. } => vec!["schema", "name"],
             Statement::ShowCreate(_) => vec!["name", "definition"],
             Statement::Describe(_) => vec!["column", "type", "nullable", "default", "key", "extra"],
-            Statement::Explain { .. } | Statement::ExplainView(_) => vec!["QUERY PLAN"],
+            Statement::Explain { .. } | Statement::ExplainView(_) | Statement::ExplainWatermark(_) => {
+                vec!["QUERY PLAN"]
+            }
+            Statement::Subscribe(subscribe) => return Ok(Some(self.subscription_columns(subscribe)?)),
             _ => return Ok(None),
         };
         Ok(Some(names.into_iter().map(text_column).collect()))
@@ -38,6 +42,11 @@ impl Session {
         columns: Arc<[OutputColumn]>,
     ) -> Result<Outcome, SqlError> {
         let (tag, rows) = match statement {
+            Statement::Subscribe(subscribe) => {
+                let stream = self.subscribe(subscribe)?.into_stream();
+                let tag = SUBSCRIBE_TAG;
+                return Ok(Outcome::Rows { columns, stream, tag });
+            }
             Statement::ShowSetting(name) if name == "all" => {
                 let all = self.settings.all().into_iter();
                 (
@@ -61,6 +70,7 @@ impl Session {
             }
             Statement::Explain { statement, .. } => ("EXPLAIN", one_column(self.explain(statement)?)),
             Statement::ExplainView(name) => ("EXPLAIN", one_column(self.explain_existing_view(name)?)),
+            Statement::ExplainWatermark(name) => ("EXPLAIN", one_column(self.explain_watermark(name)?)),
             _ => ("SHOW", Vec::new()),
         };
         text_rows(columns, rows, tag)

@@ -103,6 +103,11 @@ impl Transaction {
         Arc::clone(self.hold.get_or_insert_with(|| Arc::new(self.database.hold_newest())))
     }
 
+    /// The epoch that it reads at, if it has read.
+    pub(crate) fn held_epoch(&self) -> Option<Epoch> {
+        self.hold.as_ref().map(|hold| hold.epoch())
+    }
+
     /// In READ COMMITTED it goes on at the newest epoch.
     pub(crate) fn follow_newest(&mut self) {
         if self.isolation == Isolation::ReadCommitted {

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use futures::TryStreamExt;
+use highwater_server::config::DEFAULT_RETENTION;
 use highwater_server::database::{Database, DatabaseConfig};
 use highwater_server::pg::{Backends, Notifier};
 use highwater_server::session::{Outcome, Peers, Prepared, Session, Startup};
@@ -154,9 +155,14 @@ impl Server {
 
 async fn open(folder: &Path, workers: usize) -> Arc<Database> {
     let data_dir = folder.to_path_buf();
-    Database::open(&DatabaseConfig { data_dir, workers })
-        .await
-        .expect("a folder of our own opens")
+    let retention = DEFAULT_RETENTION;
+    Database::open(&DatabaseConfig {
+        data_dir,
+        workers,
+        retention,
+    })
+    .await
+    .expect("a folder of our own opens")
 }
 
 fn session_of(database: &Arc<Database>) -> Session {

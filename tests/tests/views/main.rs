@@ -1,4 +1,7 @@
-//! Views over a whole server, through a real driver: current when a write commits, and right after a restart.
+//! Views over a whole server, through a real driver: current when a write commits, right after a restart, and followed
+//! by subscribers.
+
+mod subscribe;
 
 use highwater_server::pg::Users;
 use highwater_tests::{TestServer, run};

@@ -81,6 +81,7 @@ impl Session {
             EmitMode::Changes
         };
         let plan = plan_view(&context, &create.query, &names, emit)?;
+        self.check_bounded(&plan.notices)?;
         plan.notices.iter().for_each(|notice| self.notice(notice));
         let relation = Arc::new(Relation {
             kind: RelationKind::MaterializedView {
@@ -101,6 +102,20 @@ impl Session {
                 plan: Arc::new(plan),
             },
         ))
+    }
+
+    /// Refuses unbounded state where the session asks for that; `verdicts` are the nodes that have it.
+    fn check_bounded(&self, verdicts: &[String]) -> Result<(), SqlError> {
+        if verdicts.is_empty() || !self.settings.is_on("require_bounded_state") {
+            return Ok(());
+        }
+        let error = SqlError::new(
+            SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+            "the state of the view is not bounded",
+        );
+        Err(error
+            .with_detail(verdicts.join("\n"))
+            .with_hint("Bound it as the detail says, or SET require_bounded_state = off."))
     }
 
     /// OR REPLACE of an inline view that nothing else must notice: same columns, perhaps more at the end.

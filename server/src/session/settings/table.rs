@@ -73,7 +73,8 @@ const fn count(min: i64, max: i64) -> Kind {
     }
 }
 
-const MILLISECONDS: Kind = Kind::Integer {
+/// Times.
+pub(super) const MILLISECONDS: Kind = Kind::Integer {
     min: 0,
     max: i32::MAX as i64,
     unit: Unit::Milliseconds,
@@ -119,6 +120,7 @@ pub(super) const SETTINGS: &[Definition] = &[
 
     // What changes answers or behaviour here.
     user("search_path", "\"$user\", public", Kind::NameList, "Sets the schema search order for names that are not schema-qualified."),
+    user("require_bounded_state", "off", Kind::Bool, "Refuses materialized views whose state grows without bound."),
     user("extra_float_digits", "1", count(-15, 3), "Sets the number of digits displayed for floating-point values."),
     user("bytea_output", "hex", Kind::Words(&["hex", "escape"]), "Sets the output format for bytea."),
     user("client_min_messages", "notice", LEVELS, "Sets the message levels that are sent to the client."),
