@@ -31,31 +31,35 @@ impl Binder<'_> {
             return Err(PlanError::unsupported("a subquery in the condition of an ASOF join", "").at(condition.span()));
         }
         let compared = split_conjunction(&bound).into_iter();
-        let mut order: Vec<Sort> = compared.filter_map(|part| nearest_first(part, &left, &right)).collect();
-        if order.len() != 1 {
+        let orders: Vec<Sort> = compared.filter_map(|part| nearest_first(part, &left, &right)).collect();
+        let Ok([nearest]) = <[Sort; 1]>::try_from(orders) else {
             return Err(PlanError::InvalidReference {
                 message: "an ASOF join needs one comparison of its sides, such as l.ts >= r.ts".to_string(),
             }
             .at(condition.span()));
-        }
-        // Where several rows are as near, the columns decide, so that the answer is determined.
-        let columns = right.plan.schema().columns().into_iter();
-        order.extend(columns.map(|column| Sort::new(Expr::Column(column), true, true)));
-        let nearest = LogicalPlanBuilder::from(right.plan)
-            .filter(as_seen_inside(bound, &left)?)?
-            .sort(order)?
-            .limit(0, Some(1))?
-            .build()?;
-        let right = Source {
-            plan: nearest,
-            scope: right.scope,
         };
+        let right = nearest_row(&left, right, bound, nearest)?;
         self.joined(left, right, join, None, None)
     }
 }
 
+/// For a left row, the first of the right side's rows in an order, of those for which a condition holds.
+pub(super) fn nearest_row(left: &Source, right: Source, condition: Expr, order: Sort) -> Result<Source> {
+    // Where several rows are as near, the columns decide, so that the answer is determined.
+    let columns = right.plan.schema().columns().into_iter();
+    let mut orders = vec![order];
+    orders.extend(columns.map(|column| Sort::new(Expr::Column(column), true, true)));
+    let plan = LogicalPlanBuilder::from(right.plan)
+        .filter(as_seen_inside(condition, left)?)?
+        .sort(orders)?
+        .limit(0, Some(1))?
+        .build()?;
+    let scope = right.scope;
+    Ok(Source { plan, scope })
+}
+
 /// The order of the right side's rows that has the nearest first; `None` when the condition compares no two sides.
-fn nearest_first(condition: &Expr, left: &Source, right: &Source) -> Option<Sort> {
+pub(super) fn nearest_first(condition: &Expr, left: &Source, right: &Source) -> Option<Sort> {
     let Expr::BinaryExpr(BinaryExpr { left: l, op, right: r }) = condition else {
         return None;
     };

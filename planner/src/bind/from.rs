@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use datafusion::common::Column;
-use datafusion::logical_expr::{Extension, LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::LogicalPlanBuilder;
 use highwater_parser::window_call;
 use highwater_types::{SqlError, SqlState, SqlType};
-use sqlparser::ast::{self, Spanned, TableFactor, TableVersion};
+use sqlparser::ast::{self, Spanned, TableFactor};
 
 use super::object::Named;
 use super::scope::{Scope, ScopeColumn, ScopeTable, fold, fold_name};
+use super::system_time::as_of;
 use super::{Binder, OuterScope, Rows, Source, Written};
 use crate::catalog::{Relation, RelationKind};
 use crate::context::{RelationSource, ScanTarget};
 use crate::error::{PlanError, Result};
-use crate::window::ProcTimeNode;
 
 /// How deeply inline views may stand in each other.
 const MAX_VIEW_DEPTH: usize = 64;
@@ -50,32 +50,15 @@ impl Binder<'_> {
         for join in &entry.joins {
             let mut seen = lateral.to_vec();
             seen.push(outer_scope(&source));
-            let right = self.bind_joined(join, &seen)?;
-            source = self.bind_join(source, right, &join.join_operator)?;
+            source = match as_of(&join.relation)? {
+                Some(right) => self.join_as_of(source, &right, &join.join_operator)?,
+                None => {
+                    let right = self.bind_factor(&join.relation, &seen)?;
+                    self.bind_join(source, right, &join.join_operator)?
+                }
+            };
         }
         Ok(source)
-    }
-
-    /// The right side of a join, which alone may be `FOR SYSTEM_TIME AS OF`.
-    fn bind_joined(&mut self, join: &ast::Join, lateral: &[OuterScope]) -> Result<Source> {
-        if let TableFactor::Table {
-            version: Some(version),
-            name,
-            alias,
-            args: None,
-            ..
-        } = &join.relation
-        {
-            check_proctime(version)?;
-            let mut source = self.bind_relation(name, alias.as_ref())?;
-            source.plan = LogicalPlan::Extension(Extension {
-                node: Arc::new(ProcTimeNode {
-                    input: Arc::new(source.plan),
-                }),
-            });
-            return Ok(source);
-        }
-        self.bind_factor(&join.relation, lateral)
     }
 
     fn bind_factor(&mut self, factor: &TableFactor, lateral: &[OuterScope]) -> Result<Source> {
@@ -241,8 +224,13 @@ impl Binder<'_> {
         })
     }
 
-    /// An inline view's query in its place. Its names are looked up as they were where it was made.
-    fn bind_view(&mut self, view: &Relation, query: &str, alias: Option<&ast::TableAlias>) -> Result<Source> {
+    /// A view's query in its place. Its names are looked up as they were where it was made.
+    pub(super) fn bind_view(
+        &mut self,
+        view: &Relation,
+        query: &str,
+        alias: Option<&ast::TableAlias>,
+    ) -> Result<Source> {
         if self.view_depth >= MAX_VIEW_DEPTH {
             return Err(PlanError::from(SqlError::new(
                 SqlState::PROGRAM_LIMIT_EXCEEDED,
@@ -360,23 +348,4 @@ pub(crate) fn with_column_names(mut table: ScopeTable, alias: Option<&ast::Table
         column.name = fold(&name.name);
     }
     Ok(table)
-}
-
-/// Only PROCTIME() is known after FOR SYSTEM_TIME AS OF.
-fn check_proctime(version: &TableVersion) -> Result<()> {
-    match version {
-        TableVersion::ForSystemTimeAsOf(ast::Expr::Function(function))
-            if fold_name(&function.name).last().map(String::as_str) == Some("proctime") =>
-        {
-            Ok(())
-        }
-        TableVersion::ForSystemTimeAsOf(_) => Err(PlanError::unsupported(
-            "FOR SYSTEM_TIME AS OF a column",
-            "Use FOR SYSTEM_TIME AS OF PROCTIME(), which joins as of arrival.",
-        )),
-        other => Err(PlanError::unsupported(
-            other.to_string(),
-            "Use FOR SYSTEM_TIME AS OF PROCTIME().",
-        )),
-    }
 }

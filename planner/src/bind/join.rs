@@ -15,32 +15,13 @@ use crate::error::{PlanError, Result};
 
 impl Binder<'_> {
     pub(crate) fn bind_join(&mut self, left: Source, right: Source, operator: &JoinOperator) -> Result<Source> {
-        let (join, constraint) = match operator {
-            JoinOperator::Join(constraint) | JoinOperator::Inner(constraint) | JoinOperator::CrossJoin(constraint) => {
-                (JoinType::Inner, constraint)
-            }
-            JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) => (JoinType::Left, constraint),
-            JoinOperator::Right(constraint) | JoinOperator::RightOuter(constraint) => (JoinType::Right, constraint),
-            JoinOperator::FullOuter(constraint) => (JoinType::Full, constraint),
-            other => {
-                return Err(PlanError::unsupported(
-                    format!("{other:?}").to_uppercase(),
-                    "Use EXISTS or a join.",
-                ));
-            }
-        };
+        let (join, constraint) = kind_of(operator)?;
         if let Some(condition) = asof_condition(constraint) {
             return self.asof_join(left, right, join, condition);
         }
         match constraint {
             ast::JoinConstraint::On(condition) => self.join_on(left, right, join, condition),
-            ast::JoinConstraint::Using(names) => {
-                let mut columns = Vec::with_capacity(names.len());
-                for name in names {
-                    columns.push(fold_name(name).pop().unwrap_or_default());
-                }
-                self.join_using(left, right, join, &columns)
-            }
+            ast::JoinConstraint::Using(names) => self.join_using(left, right, join, &written_names(names)),
             ast::JoinConstraint::Natural => {
                 let common = natural_columns(&left.scope, &right.scope);
                 self.join_using(left, right, join, &common)
@@ -73,11 +54,23 @@ impl Binder<'_> {
     }
 
     fn join_using(&mut self, left: Source, right: Source, join: JoinType, names: &[String]) -> Result<Source> {
+        let (condition, merged) = self.using(&left.scope, &right.scope, join, names)?;
+        self.joined(left, right, join, condition, Some(merged))
+    }
+
+    /// The condition of USING, and the columns that it merges.
+    pub(super) fn using(
+        &mut self,
+        left: &Scope,
+        right: &Scope,
+        join: JoinType,
+        names: &[String],
+    ) -> Result<(Option<Expr>, Vec<ScopeColumn>)> {
         let mut conditions = Vec::with_capacity(names.len());
         let mut merged = Vec::with_capacity(names.len());
         for name in names {
-            let l = using_column(&left.scope, name, "left")?;
-            let r = using_column(&right.scope, name, "right")?;
+            let l = using_column(left, name, "left")?;
+            let r = using_column(right, name, "right")?;
             let text = format!("{} = {}", l.sql_type, r.sql_type);
             let (lv, rv) = self
                 .comparable(typed(&l), typed(&r))
@@ -100,7 +93,7 @@ impl Binder<'_> {
                 },
             });
         }
-        self.joined(left, right, join, conjunction(conditions), Some(merged))
+        Ok((conjunction(conditions), merged))
     }
 
     /// Joins two sources. Merged columns come first, in place of both sides' own.
@@ -141,6 +134,28 @@ impl Binder<'_> {
             scope: Scope { tables, columns },
         })
     }
+}
+
+/// The kind of a join, and what its sides are joined on.
+pub(super) fn kind_of(operator: &JoinOperator) -> Result<(JoinType, &ast::JoinConstraint)> {
+    match operator {
+        JoinOperator::Join(constraint) | JoinOperator::Inner(constraint) | JoinOperator::CrossJoin(constraint) => {
+            Ok((JoinType::Inner, constraint))
+        }
+        JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) => Ok((JoinType::Left, constraint)),
+        JoinOperator::Right(constraint) | JoinOperator::RightOuter(constraint) => Ok((JoinType::Right, constraint)),
+        JoinOperator::FullOuter(constraint) => Ok((JoinType::Full, constraint)),
+        other => Err(PlanError::unsupported(
+            format!("{other:?}").to_uppercase(),
+            "Use EXISTS or a join.",
+        )),
+    }
+}
+
+/// The columns that USING names.
+pub(super) fn written_names(names: &[ast::ObjectName]) -> Vec<String> {
+    let last = |name: &ast::ObjectName| fold_name(name).pop().unwrap_or_default();
+    names.iter().map(last).collect()
 }
 
 fn typed(column: &ScopeColumn) -> Typed {
@@ -207,7 +222,7 @@ pub(crate) fn join_plans(
 }
 
 /// The two sides of an equality, left side's expression first, and whether NULL equals NULL in it.
-fn key_pair(condition: &Expr, left: &DFSchema, right: &DFSchema) -> Option<((Expr, Expr), bool)> {
+pub(super) fn key_pair(condition: &Expr, left: &DFSchema, right: &DFSchema) -> Option<((Expr, Expr), bool)> {
     let Expr::BinaryExpr(BinaryExpr { left: l, op, right: r }) = condition else {
         return None;
     };

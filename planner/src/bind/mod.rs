@@ -1,7 +1,7 @@
 //! From syntax to a logical plan: what names mean, which types expressions have, PostgreSQL's rules for both.
 //!
 //! Reading order: `scope.rs` (names), `types.rs` and `coerce.rs` (types), `expr.rs` with `operator.rs`, `function.rs`
-//! and `special.rs` (expressions), `from.rs` and `join.rs` (FROM), `select.rs` with `items.rs`, `grouping.rs`, `aggregate.rs`, `window.rs`,
+//! and `special.rs` (expressions), `from.rs` and `join.rs` with `asof.rs` and `system_time.rs` (FROM), `select.rs` with `items.rs`, `grouping.rs`, `aggregate.rs`, `window.rs`,
 //! `set.rs` and `order.rs` (SELECT), `query.rs` (WITH, UNION, VALUES, LIMIT). A subquery is turned into a join where it stands
 //! (`subquery.rs`), and what it takes from the outer query is moved up to that join (`decorrelate.rs`): no plan made
 //! here holds a subquery expression or an outer reference.
@@ -21,6 +21,7 @@ mod items;
 mod join;
 mod library;
 mod like;
+mod lineage;
 mod literal;
 mod name;
 mod named_arguments;
@@ -40,6 +41,7 @@ mod setop;
 mod single_value;
 mod special;
 mod subquery;
+mod system_time;
 mod table_function;
 mod types;
 mod values;

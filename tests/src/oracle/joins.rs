@@ -24,6 +24,11 @@ impl Generator {
         {
             return from;
         }
+        if self.dice.chance(8)
+            && let Some(from) = self.version_join()
+        {
+            return from;
+        }
         let small: Vec<Relation> = self.relations.iter().filter(|r| !r.large).cloned().collect();
         let mut count = self.dice.weighted(&[(7, 2), (3, 3), (1, 4)]);
         let first = self.dice.pick(&small);
@@ -121,6 +126,38 @@ impl Generator {
         Some(From {
             sql: format!("{} {word} {} {on}", left.sql, right.sql),
             scope,
+            large: true,
+        })
+    }
+
+    /// A join with the version that was current at a time of the left row.
+    fn version_join(&mut self) -> Option<From> {
+        let streams = self.streams();
+        let small: Vec<Relation> = self.relations.iter().filter(|r| !r.large).cloned().collect();
+        if streams.is_empty() {
+            return None;
+        }
+        let (left, right) = (self.dice.pick(&small), self.dice.pick(&streams));
+        let left = self.source_of(&left, "a");
+        let scope = qualified(&right.columns, "b");
+        let is_time = |c: &&Column| c.kind == Kind::Timestamp || c.kind == Kind::Timestamptz;
+        let times: Vec<Column> = left.scope.iter().filter(is_time).cloned().collect();
+        if times.is_empty() {
+            return None;
+        }
+        let time = self.dice.pick(&times).name;
+        let (l, r) = self.pair(&left.scope, &scope)?;
+        let both: Vec<Column> = left.scope.into_iter().chain(scope).collect();
+        let residual = match self.dice.chance(30) {
+            true => format!(" AND {}", self.condition(&both)),
+            false => String::new(),
+        };
+        let word = self.dice.pick(&["JOIN", "LEFT JOIN"]);
+        self.mark("join FOR SYSTEM_TIME AS OF a column");
+        let right = format!("{} FOR SYSTEM_TIME AS OF {time} AS b", right.name);
+        Some(From {
+            sql: format!("{} {word} {right} ON {l} = {r}{residual}", left.sql),
+            scope: both,
             large: true,
         })
     }

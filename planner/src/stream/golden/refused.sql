@@ -60,8 +60,39 @@ SELECT c.url, u.name FROM clicks c FULL JOIN users FOR SYSTEM_TIME AS OF PROCTIM
 --> hint: Put it on the right side of JOIN or LEFT JOIN, with the rows that arrive on the left.
 
 SELECT c.url, u.name FROM clicks c JOIN users FOR SYSTEM_TIME AS OF c.ts AS u ON c.uid = u.id;
---> 0A000: FOR SYSTEM_TIME AS OF a column is not supported
---> hint: Use FOR SYSTEM_TIME AS OF PROCTIME(), which joins as of arrival.
+--> 0A000: FOR SYSTEM_TIME AS OF a column over "users", whose rows have no time of their own, is not supported
+--> hint: Declare WATERMARK FOR its time column, or make that part of its primary key; or write ASOF JOIN, which names both times.
+
+SELECT c.url, l.line FROM clicks c JOIN log FOR SYSTEM_TIME AS OF c.ts AS l ON c.uid = l.uid;
+--> 0A000: FOR SYSTEM_TIME AS OF a column over "log", whose rows have no time of their own, is not supported
+--> hint: Declare WATERMARK FOR its time column, or make that part of its primary key; or write ASOF JOIN, which names both times.
+
+SELECT l.line, c.url FROM log l RIGHT JOIN clicks FOR SYSTEM_TIME AS OF l.ts AS c ON c.uid = l.uid;
+--> 0A000: FOR SYSTEM_TIME AS OF a column in a RIGHT or FULL JOIN is not supported
+--> hint: Use JOIN or LEFT JOIN, with the rows that have the time on the left.
+
+SELECT l.line, c.url FROM log l NATURAL JOIN clicks FOR SYSTEM_TIME AS OF l.ts AS c;
+--> 0A000: FOR SYSTEM_TIME AS OF a column in a NATURAL JOIN is not supported
+--> hint: Write ON or USING with the columns that say which rows are versions of one thing.
+
+SELECT l.line, c.url FROM log l ASOF JOIN clicks FOR SYSTEM_TIME AS OF l.ts AS c ON c.uid = l.uid AND c.ts <= l.ts;
+--> 0A000: FOR SYSTEM_TIME AS OF a column in an ASOF JOIN is not supported
+--> hint: Write one of the two: each finds the nearest row.
+
+SELECT l.line, c.url FROM log l JOIN clicks FOR SYSTEM_TIME AS OF l.ts AS c ON c.url > l.line;
+--> 42P10: FOR SYSTEM_TIME AS OF a column needs an equality of its sides, such as l.k = r.k
+
+SELECT l.line, c.url FROM log l JOIN clicks FOR SYSTEM_TIME AS OF now() AS c ON c.uid = l.uid;
+--> 0A000: FOR SYSTEM_TIME AS OF anything but PROCTIME() or a time of the left side is not supported
+--> hint: Give a time column of the left side: FROM orders AS o JOIN rates FOR SYSTEM_TIME AS OF o.ts AS r ON ...
+
+SELECT l.line, c.url FROM log l JOIN clicks FOR SYSTEM_TIME AS OF (SELECT max(ts) FROM log) AS c ON c.uid = l.uid;
+--> 0A000: a subquery in the condition of FOR SYSTEM_TIME AS OF a column is not supported
+--> hint: Join the subquery first.
+
+SELECT l.line, c.url FROM log l JOIN clicks FOR SYSTEM_TIME AS OF l.line AS c ON c.uid = l.uid;
+--> 42883: operator does not exist: timestamp with time zone <= text
+--> hint: No operator matches the given name and argument types. You might need to add explicit type casts.
 
 -- Mistakes.
 SELECT id, id FROM users;

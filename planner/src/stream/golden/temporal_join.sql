@@ -1,4 +1,4 @@
--- FOR SYSTEM_TIME AS OF PROCTIME().
+-- FOR SYSTEM_TIME AS OF PROCTIME(), and of a time of the left side.
 
 SELECT c.url, u.name, c.ts FROM clicks c JOIN users FOR SYSTEM_TIME AS OF PROCTIME() AS u ON c.uid = u.id;
 --> Fused select url, name, ts  key=none append-only watermark=(ts: clicks) state=none
@@ -63,3 +63,16 @@ SELECT c.url, l.line FROM clicks c ASOF JOIN log l MATCH_CONDITION (c.ts >= l.ts
 -->           Aggregate distinct group by (key1, key2) complete at watermark(clicks) >= key1 + 1us  key=(key1, key2) changing watermark=(key1: clicks) state=until watermark(clicks)
 -->             Fused select ts_2 as key1, uid_2 as key2  key=none append-only watermark=(key1: clicks) state=none
 -->               Input clicks (uid_2, ts_2)  key=none append-only watermark=(ts_2: clicks) state=none
+
+-- As of a time: the version that was current then, of which the rest of the condition is asked.
+SELECT l.line, c.url FROM log l LEFT JOIN clicks FOR SYSTEM_TIME AS OF l.ts AS c ON l.uid = c.uid AND c.url <> l.line;
+--> Fused select line, url  key=none changing state=none
+-->   Join left on ts is not distinct from key1 and uid is not distinct from key2 and url != line  key=none changing state=unbounded: keeps the rows of both sides; equal window_end on both, or FOR SYSTEM_TIME AS OF PROCTIME(), would bound it
+-->     Input log (uid, line, ts)  key=none append-only state=none
+-->     Fused select url, key1, key2  key=(key1, key2) changing state=none
+-->       TopN first 1 of each (key1, key2) order by ts_1 desc nulls last, uid_1 nulls first, url nulls first, ts_1 nulls first  key=(key1, key2) changing state=unbounded: grows with the rows it reads, which may be retracted; partitioning by a watermarked window_end would bound it
+-->         Join inner on uid_1 = key2 and key1 >= ts_1  key=none changing state=unbounded: keeps the rows of the left side; a limit on how much later the other side's time may be would bound it
+-->           Input clicks (uid_1, url, ts_1)  key=none append-only watermark=(ts_1: clicks) state=none
+-->           Aggregate distinct group by (key1, key2)  key=(key1, key2) changing state=unbounded: grows with the distinct (key1, key2); grouping by a watermarked window_end would bound it
+-->             Fused select ts_2 as key1, uid_2 as key2  key=none append-only state=none
+-->               Input log (uid_2, ts_2)  key=none append-only state=none
