@@ -51,7 +51,6 @@ const CONSTRUCTS: &[&str] = &[
     "join with a residual condition",
     "interval join",
     "join FOR SYSTEM_TIME AS OF PROCTIME()",
-    "join FOR SYSTEM_TIME AS OF a column",
     "GROUP BY",
     "GROUP BY an expression",
     "aggregates of all rows",

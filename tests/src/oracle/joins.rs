@@ -24,7 +24,7 @@ impl Generator {
         {
             return from;
         }
-        if self.dice.chance(8)
+        if self.dice.chance(20)
             && let Some(from) = self.version_join()
         {
             return from;
