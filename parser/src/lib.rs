@@ -18,11 +18,13 @@ mod source;
 mod spelling;
 mod statement;
 mod window;
+mod wording;
 
 pub use asof::asof_condition;
 pub use error::ParseError;
 pub use statement::*;
 pub use window::{WindowCall, WindowFunction, WindowInput, window_call};
+pub use wording::Wording;
 
 use sqlparser::ast;
 

@@ -10,7 +10,7 @@ use crate::error::ParseError;
 use crate::limits::MAX_RECURSION;
 use crate::reserved::is_reserved;
 use crate::source::{Source, StatementTokens};
-use crate::window::is_word;
+use crate::window::{self, is_word};
 
 /// Why reading stopped: sqlparser's error, still without PostgreSQL's words, or ours.
 #[derive(Debug)]
@@ -137,6 +137,11 @@ impl<'a> Reader<'a> {
     /// The place of a token, for [`Reader::text_from`] and errors.
     pub(crate) fn mark(&self) -> usize {
         self.parser.index()
+    }
+
+    /// Goes back to a mark.
+    pub(crate) fn rewind(&mut self, mark: usize) {
+        window::rewind(&mut self.parser, mark);
     }
 
     /// A token's position, in characters of the whole string from 1.

@@ -81,9 +81,18 @@ impl<'a> Source<'a> {
 
     /// The text between two locations.
     pub(crate) fn text(&self, from: Location, to: Location) -> &'a str {
-        let from = self.byte_offset(self.char_offset(from));
-        let to = self.byte_offset(self.char_offset(to)).max(from);
-        &self.sql[from..to]
+        self.between(self.byte_of(from), self.byte_of(to))
+    }
+
+    /// Bytes before this location.
+    pub(crate) fn byte_of(&self, location: Location) -> usize {
+        self.byte_offset(self.char_offset(location))
+    }
+
+    /// The text between two numbers of bytes, or up to its end.
+    pub(crate) fn between(&self, from: usize, to: usize) -> &'a str {
+        let from = from.min(self.sql.len());
+        &self.sql[from..to.clamp(from, self.sql.len())]
     }
 
     /// The text of a token.

@@ -77,8 +77,10 @@ pub enum Statement {
     },
     /// DROP of any kind.
     Drop(DropObjects),
-    /// ALTER TABLE.
+    /// ALTER TABLE, of columns and constraints.
     AlterTable(Box<ast::AlterTable>),
+    /// ALTER of an object's name, schema or owner.
+    AlterObject(AlterObject),
     /// COMMENT ON.
     Comment {
         /// What kind of object.
@@ -389,6 +391,32 @@ pub struct DropObjects {
     pub if_exists: bool,
     /// Also what depends on them.
     pub cascade: bool,
+}
+
+/// ALTER of what an object is called, where it stands and whose it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AlterObject {
+    /// The kind that was written.
+    pub object: ObjectKind,
+    /// Which one.
+    pub name: ast::ObjectName,
+    /// A NOTICE, not an error, when it does not exist.
+    pub if_exists: bool,
+    /// What changes.
+    pub action: AlterAction,
+}
+
+/// What ALTER changes of any kind of object.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AlterAction {
+    /// RENAME TO.
+    RenameTo(ast::Ident),
+    /// SET SCHEMA.
+    SetSchema(ast::Ident),
+    /// OWNER TO a role; `None` is the current one.
+    OwnerTo(Option<ast::Ident>),
+    /// SWAP WITH another of its kind.
+    SwapWith(ast::ObjectName),
 }
 
 /// COPY.

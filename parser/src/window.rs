@@ -394,7 +394,8 @@ fn commas_to_close(parser: &Parser) -> usize {
     }
 }
 
-fn rewind(parser: &mut Parser, index: usize) {
+/// Goes back to the token of this number.
+pub(crate) fn rewind(parser: &mut Parser, index: usize) {
     while parser.index() > index {
         parser.prev_token();
     }

@@ -14,6 +14,7 @@ mod now;
 mod place;
 mod position;
 mod query;
+mod rename;
 mod rules;
 mod session_state;
 mod session_window;
@@ -36,7 +37,10 @@ pub use dml::{
 pub use error::{PlanError, Result};
 pub use now::{instant, with_now, with_now_as_parameter};
 pub use position::Mark;
-pub use query::{BoundQuery, OutputColumn, QueryPlan, bind_query, plan_expressions, plan_query, relations_read};
+pub use query::{
+    BoundQuery, NamedRelation, OutputColumn, QueryPlan, bind_query, plan_expressions, plan_query, relations_read,
+};
+pub use rename::with_texts_following;
 pub use session_state::{session_state, shared_session_state};
 pub use session_window::SessionNode;
 pub use stream::{ViewPlan, explain_stream, plan_view};

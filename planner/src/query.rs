@@ -59,6 +59,19 @@ pub struct BoundQuery {
     pub columns: Vec<OutputColumn>,
     /// The relations that the query names itself, inline views included: what it depends on. Sorted, once each.
     pub depends_on: Vec<RelationId>,
+    /// Where it names them, in the order in which they are bound.
+    pub names: Vec<NamedRelation>,
+}
+
+/// A place in a statement that names a relation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NamedRelation {
+    /// Which one.
+    pub relation: RelationId,
+    /// The name, with its place in the text.
+    pub name: ast::ObjectName,
+    /// Whether an alias hides it.
+    pub aliased: bool,
 }
 
 /// Binds a query: the first half of [`plan_query`], and what views are planned from. Parameters are refused.

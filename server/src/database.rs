@@ -65,6 +65,16 @@ pub struct World {
     pub collections: Arc<HashMap<RelationId, Arc<Collection>>>,
 }
 
+/// Views that take the place of others.
+pub struct Replacement {
+    /// The views, each after those that it reads.
+    pub views: Vec<NewRelation>,
+    /// What exists then.
+    pub catalog: Catalog,
+    /// The views that are no more, each before those that it reads.
+    pub gone: Vec<RelationId>,
+}
+
 /// What all sessions share.
 pub struct Database {
     world: ArcSwap<World>,
@@ -86,7 +96,12 @@ pub struct Database {
 
 impl World {
     /// This world with another catalog, and with `added` rows, without those of `dropped` relations.
-    fn next(&self, catalog: Catalog, added: Option<(RelationId, Arc<Collection>)>, dropped: &[RelationId]) -> World {
+    fn next(
+        &self,
+        catalog: Catalog,
+        added: impl IntoIterator<Item = (RelationId, Arc<Collection>)>,
+        dropped: &[RelationId],
+    ) -> World {
         let mut collections = self.collections.as_ref().clone();
         collections.extend(added);
         collections.retain(|id, _| !dropped.contains(id));
@@ -266,9 +281,50 @@ impl Database {
     /// # Errors
     /// When it cannot be made durable.
     pub fn publish(&self, catalog: Catalog) -> Result<(), SqlError> {
-        stored_catalog::put_changes(&self.store, &self.world().catalog, &catalog)?;
+        self.put_changes(&self.world().catalog, &catalog)?;
         self.world.store(Arc::new(self.world().next(catalog, None, &[])));
         Ok(())
+    }
+
+    /// Makes a catalog the current one in which relations have other names or schemas. They stay what they are to
+    /// dataflows, and to whoever reads them.
+    ///
+    /// # Errors
+    /// When it cannot be made durable; then all is as it was.
+    pub async fn rename(&self, catalog: Catalog) -> Result<(), SqlError> {
+        let before = self.world();
+        self.publish(catalog)?;
+        let world = self.world();
+        let renamed = world
+            .catalog
+            .relations()
+            .filter(|r| before.catalog.relation(r.id) != Some(r));
+        let relations = renamed.cloned().collect();
+        self.coordinator
+            .request(|done| Command::Rename { relations, done })
+            .await
+    }
+
+    /// Puts views in the place of others, when they have caught up: until then readers see the old ones. Nothing has
+    /// changed when the future is dropped before that.
+    ///
+    /// # Errors
+    /// When the coordinator refuses one, or it cannot be made durable; then all is as it was.
+    pub async fn replace(&self, replacement: Replacement) -> Result<(), SqlError> {
+        let Replacement { views, catalog, gone } = replacement;
+        let (mut added, mut guards) = (Vec::new(), Vec::new());
+        for view in views {
+            let id = view.relation().id;
+            let (rows, installed) = self.install(view).await?;
+            added.extend(rows.map(|rows| (id, rows)));
+            // Should one fail, those that read others go first.
+            guards.insert(0, installed);
+        }
+        self.put_changes(&self.world().catalog, &catalog)?;
+        guards.into_iter().for_each(Installed::keep);
+        self.world.store(Arc::new(self.world().next(catalog, added, &gone)));
+        let relations = gone;
+        self.coordinator.request(|done| Command::Drop { relations, done }).await
     }
 
     /// Makes relations gone: dependents must stand before what they depend on.
@@ -286,9 +342,14 @@ impl Database {
         for id in &gone {
             catalog = catalog.without_relation(*id);
         }
-        stored_catalog::put_changes(&self.store, &world.catalog, &catalog)?;
+        self.put_changes(&world.catalog, &catalog)?;
         self.world.store(Arc::new(world.next(catalog, None, &gone)));
         self.coordinator.request(|done| Command::Drop { relations, done }).await
+    }
+
+    fn put_changes(&self, from: &Catalog, to: &Catalog) -> Result<(), SqlError> {
+        let newest_id = self.newest_id.load(Ordering::Relaxed);
+        Ok(stored_catalog::put_changes(&self.store, from, to, newest_id)?)
     }
 
     /// Tells the coordinator of a relation, and makes room for its rows.

@@ -45,7 +45,7 @@ pub(crate) fn put_relations(store: &Store, relations: &[&Relation], newest_id: u
 ///
 /// # Errors
 /// When it cannot be made durable.
-pub(crate) fn put_changes(store: &Store, from: &Catalog, to: &Catalog) -> Result<(), StorageError> {
+pub(crate) fn put_changes(store: &Store, from: &Catalog, to: &Catalog, newest_id: u32) -> Result<(), StorageError> {
     let changed = to
         .relations()
         .filter(|r| from.relation(r.id) != Some(r))
@@ -54,7 +54,11 @@ pub(crate) fn put_changes(store: &Store, from: &Catalog, to: &Catalog) -> Result
         .schemas()
         .filter(|s| from.schema(&s.name) != Some(s))
         .map(|s| schema_record(s));
-    let puts: Vec<(String, Vec<u8>)> = changed.chain(changed_schemas).collect();
+    let mut puts: Vec<(String, Vec<u8>)> = changed.chain(changed_schemas).collect();
+    // What only takes away adds nothing: it is possible on a full disk.
+    if !puts.is_empty() {
+        puts.push((NEWEST_ID.to_string(), encode(&newest_id)));
+    }
     let gone = from
         .relations()
         .filter(|r| to.relation(r.id).is_none())

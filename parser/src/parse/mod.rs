@@ -1,5 +1,6 @@
 //! One statement: the first words say which file reads the rest.
 
+mod alter;
 mod copy;
 mod create;
 mod cursor;
@@ -79,7 +80,7 @@ fn statement(r: &mut Reader<'_>) -> Read<Statement> {
         "TRUNCATE" => query::truncate(r),
         "CREATE" => create::create(r),
         "DROP" => object::drop(r),
-        "ALTER" => object::alter(r),
+        "ALTER" => alter::alter(r),
         "COMMENT" => object::comment(r),
         "EXPLAIN" => explain::explain(r),
         "SHOW" => show::show(r),

@@ -1,6 +1,5 @@
-//! CREATE SCHEMA, DROP, ALTER and COMMENT ON.
+//! CREATE SCHEMA, DROP and COMMENT ON.
 
-use sqlparser::ast;
 use sqlparser::tokenizer::Token;
 
 use crate::reader::{Read, Reader};
@@ -58,10 +57,8 @@ const NOT_BUILT: &[&str] = &[
     "USER MAPPING",
 ];
 
-const MAKE_ANEW: &str = "Drop it and create it again.";
-
 /// The kind of object after DROP, ALTER or COMMENT ON.
-fn kind(r: &mut Reader<'_>, mark: usize, statement: &str) -> Read<ObjectKind> {
+pub(super) fn kind(r: &mut Reader<'_>, mark: usize, statement: &str) -> Read<ObjectKind> {
     if let Some((_, kind)) = KINDS.iter().find(|(words, _)| r.eat(words)) {
         return Ok(*kind);
     }
@@ -119,30 +116,6 @@ fn arguments(r: &mut Reader<'_>) -> Read<()> {
         r.expect_token(&Token::RParen)?;
     }
     Ok(())
-}
-
-/// ALTER. What can be altered of a view, source or index is a part of what can be altered of a table.
-pub(super) fn alter(r: &mut Reader<'_>) -> Read<Statement> {
-    let mark = r.mark();
-    r.expect("ALTER")?;
-    match kind(r, mark, "ALTER")? {
-        ObjectKind::Table
-        | ObjectKind::Source
-        | ObjectKind::View
-        | ObjectKind::MaterializedView
-        | ObjectKind::Index => {}
-        ObjectKind::Sink => return r.unsupported(mark, "ALTER SINK", MAKE_ANEW),
-        ObjectKind::Schema => return r.unsupported(mark, "ALTER SCHEMA", MAKE_ANEW),
-        ObjectKind::Database => {
-            return r.unsupported(mark, "ALTER DATABASE", "Use SET, or the server's configuration.");
-        }
-        ObjectKind::Function => return r.unsupported(mark, "ALTER FUNCTION", "There are no functions of users."),
-        ObjectKind::Column => return r.unexpected(),
-    }
-    match r.parser.parse_alter_table(false)? {
-        ast::Statement::AlterTable(table) => Ok(Statement::AlterTable(Box::new(table))),
-        _ => r.unexpected(),
-    }
 }
 
 /// COMMENT ON.

@@ -270,7 +270,17 @@ fn the_rest_of_what_clients_send() {
         one("alter table pgbench_branches add primary key (bid)"),
         Statement::AlterTable(_)
     ));
-    assert!(matches!(one("alter view v rename to w"), Statement::AlterTable(_)));
+    let Statement::AlterObject(alter) = one("alter view if exists v rename to w") else {
+        panic!()
+    };
+    assert_eq!(
+        (alter.object, alter.if_exists, alter.action),
+        (
+            ObjectKind::View,
+            true,
+            highwater_parser::AlterAction::RenameTo("w".into())
+        )
+    );
     let Statement::Prepare { name, types, statement } = one("PREPARE p(int, numeric(10,2)) AS SELECT $1 + $2") else {
         panic!()
     };

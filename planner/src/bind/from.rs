@@ -138,7 +138,7 @@ impl Binder<'_> {
         {
             return Ok(source);
         }
-        let named = self.find_relation(name)?;
+        let named = self.find_relation_as(name, alias.is_some())?;
         self.source_of(named, alias).map_err(|error| error.at(name.span()))
     }
 

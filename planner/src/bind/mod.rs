@@ -58,7 +58,7 @@ use sqlparser::ast;
 
 use crate::context::PlanContext;
 use crate::error::Result;
-use crate::query::{BoundQuery, OutputColumn};
+use crate::query::{BoundQuery, NamedRelation, OutputColumn};
 use crate::session_state::shared_session_state;
 
 pub(crate) use coerce::{Casting, Typed, placeholder};
@@ -100,7 +100,7 @@ pub(crate) struct Binder<'a> {
     /// How many inline views are open around the place being bound.
     view_depth: usize,
     /// The relations that the statement itself names, views included.
-    named: Vec<RelationId>,
+    named: Vec<NamedRelation>,
 }
 
 /// A scope around a subquery, with the schema its columns' types are in.
@@ -189,6 +189,7 @@ impl<'a> Binder<'a> {
             plan,
             columns,
             depends_on: self.named_relations(),
+            names: self.named.clone(),
         })
     }
 
@@ -199,7 +200,7 @@ impl<'a> Binder<'a> {
 
     /// The relations that the statement names itself, sorted, once each.
     fn named_relations(&self) -> Vec<RelationId> {
-        let mut named = self.named.clone();
+        let mut named: Vec<RelationId> = self.named.iter().map(|named| named.relation).collect();
         named.sort_unstable();
         named.dedup();
         named

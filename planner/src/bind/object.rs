@@ -11,6 +11,7 @@ use super::Binder;
 use super::scope::fold_name;
 use crate::catalog::Relation;
 use crate::error::{PlanError, Result};
+use crate::query::NamedRelation;
 
 /// The schemas of system relations, in the order in which unqualified names find them.
 const PG_CATALOG: &str = "pg_catalog";
@@ -29,18 +30,32 @@ pub(crate) enum Named {
 impl Binder<'_> {
     /// Looks up a relation; an error at its place in the statement when there is none.
     pub(crate) fn find_relation(&mut self, name: &ObjectName) -> Result<Named> {
+        self.find_relation_as(name, false)
+    }
+
+    /// Looks up a relation that an alias may hide.
+    pub(crate) fn find_relation_as(&mut self, name: &ObjectName, aliased: bool) -> Result<Named> {
         let parts = fold_name(name);
-        self.find_named(&parts)
-            .and_then(|found| {
-                found.ok_or_else(|| PlanError::UndefinedTable {
-                    name: parts[parts.len().saturating_sub(2)..].join("."),
-                })
+        let found = self.find_named(&parts).and_then(|found| {
+            found.ok_or_else(|| PlanError::UndefinedTable {
+                name: parts[parts.len().saturating_sub(2)..].join("."),
             })
-            .map_err(|error| error.at(name.span()))
+        });
+        let found = found.map_err(|error| error.at(name.span()))?;
+        if let Named::Relation(relation) = &found
+            && self.view_depth == 0
+        {
+            self.named.push(NamedRelation {
+                relation: relation.id,
+                name: name.clone(),
+                aliased,
+            });
+        }
+        Ok(found)
     }
 
     /// Looks up a relation by the parts of its name.
-    fn find_named(&mut self, parts: &[String]) -> Result<Option<Named>> {
+    fn find_named(&self, parts: &[String]) -> Result<Option<Named>> {
         match parts {
             [name] => Ok(self.find_unqualified(name)),
             [schema, name] => Ok(self.find_qualified(schema, name)),
@@ -56,8 +71,8 @@ impl Binder<'_> {
     }
 
     /// `pg_catalog` comes first unless the search path names it elsewhere.
-    fn find_unqualified(&mut self, name: &str) -> Option<Named> {
-        let path = self.written.search_path.clone();
+    fn find_unqualified(&self, name: &str) -> Option<Named> {
+        let path = &self.written.search_path;
         if !path.iter().any(|schema| schema == PG_CATALOG)
             && let Some(found) = self.find_qualified(PG_CATALOG, name)
         {
@@ -76,13 +91,9 @@ impl Binder<'_> {
         found.zip(reads).is_some_and(|(found, reads)| reads.contains(&found.id))
     }
 
-    fn find_qualified(&mut self, schema: &str, name: &str) -> Option<Named> {
+    fn find_qualified(&self, schema: &str, name: &str) -> Option<Named> {
         if let Some(relation) = self.ctx.catalog.find(schema, name) {
-            let relation = Arc::clone(relation);
-            if self.view_depth == 0 {
-                self.named.push(relation.id);
-            }
-            return Some(Named::Relation(relation));
+            return Some(Named::Relation(Arc::clone(relation)));
         }
         let columns = self.ctx.system.schema_of(schema, name)?;
         Some(Named::System {

@@ -70,6 +70,7 @@ pub use cast::cast;
 pub(crate) use numbers::{integer_as_numeric, stored_quotient};
 pub use operator::{as_operator, binary};
 pub use scalar::scalar_at;
+pub(crate) use string_join::quote_ident;
 pub use to_json::row_as_json;
 
 use function::{Function, PgFunction};

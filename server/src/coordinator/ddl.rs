@@ -70,6 +70,10 @@ impl Core {
             } => {
                 self.create_view(&relation, &plan, collection, done);
             }
+            Command::Rename { relations, done } => {
+                relations.into_iter().for_each(|relation| self.rename(relation));
+                done.send(Ok(())).ok();
+            }
             Command::Drop { relations, done } => {
                 relations.into_iter().for_each(|id| self.drop_relation(id));
                 done.send(Ok(())).ok();
@@ -92,6 +96,14 @@ impl Core {
         publish()?;
         self.add_table(id, table);
         Ok(())
+    }
+
+    fn rename(&mut self, relation: Arc<Relation>) {
+        if let Some(table) = self.tables.get_mut(&relation.id) {
+            table.rename(relation);
+        } else if let Some(feed) = self.sources.get_mut(&relation.id) {
+            feed.relation = relation;
+        }
     }
 
     fn create_view(&mut self, relation: &Arc<Relation>, plan: &ViewPlan, collection: Arc<Collection>, done: Reply) {

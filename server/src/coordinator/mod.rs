@@ -121,6 +121,13 @@ pub enum Command {
         /// Told when it has caught up.
         done: oneshot::Sender<Result<(), SqlError>>,
     },
+    /// These relations have other names; what else there is to them is as it was.
+    Rename {
+        /// As they are now.
+        relations: Vec<Arc<Relation>>,
+        /// Told when errors say the new names.
+        done: oneshot::Sender<Result<(), SqlError>>,
+    },
     /// These relations are gone: dependents before what they depend on.
     Drop {
         /// Which ones.

@@ -78,6 +78,11 @@ impl TableState {
         }
     }
 
+    /// The same table under another name.
+    pub(crate) fn rename(&mut self, relation: Arc<Relation>) {
+        self.relation = relation;
+    }
+
     /// The epoch of the newest change, durable or not.
     pub(crate) fn changed_at(&self) -> Epoch {
         self.changed_at

@@ -74,6 +74,7 @@ impl Session {
                 tag = super::ddl::drop_tag(drop.object);
             }
             Statement::AlterTable(alter) => self.alter_table(alter).await?,
+            Statement::AlterObject(alter) => self.alter_object(alter).await?,
             Statement::Comment { object, name, comment } => self.comment_on(*object, name, comment.clone()).await?,
             _ => return Err(wrong_place()),
         }
@@ -147,6 +148,7 @@ fn ddl_words(statement: &Statement) -> Option<&'static str> {
         Statement::CreateSchema { .. } => Some("CREATE SCHEMA"),
         Statement::Drop(_) => Some("DROP"),
         Statement::AlterTable(_) => Some("ALTER TABLE"),
+        Statement::AlterObject(alter) => Some(super::ddl::alter_words(alter.object)),
         Statement::Comment { .. } => Some("COMMENT"),
         _ => None,
     }

@@ -66,6 +66,11 @@ impl Session {
         Arc::clone(&self.system_part.functions)
     }
 
+    /// The names of the roles there are.
+    pub(super) fn roles(&self) -> Vec<String> {
+        self.facts().roles.iter().map(|role| role.name.clone()).collect()
+    }
+
     fn facts(&self) -> Arc<SessionFacts> {
         let mut kept = self.system_part.facts.lock().unwrap_or_else(PoisonError::into_inner);
         let version = self.settings.version();

@@ -19,7 +19,13 @@ impl Session {
         let table = self.find(&alter.name)?;
         for operation in &alter.operations {
             match operation {
-                ast::AlterTableOperation::OwnerTo { .. } => {}
+                ast::AlterTableOperation::OwnerTo { new_owner } => {
+                    let role = match new_owner {
+                        ast::Owner::Ident(role) => Some(role),
+                        ast::Owner::CurrentRole | ast::Owner::CurrentUser | ast::Owner::SessionUser => None,
+                    };
+                    self.check_role(role)?;
+                }
                 ast::AlterTableOperation::AddConstraint {
                     constraint: ast::TableConstraint::PrimaryKey(key),
                     ..

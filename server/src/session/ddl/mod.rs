@@ -7,8 +7,11 @@ mod drop;
 mod index;
 mod name;
 mod relation;
+mod rename;
+mod replace;
 mod schema;
 mod view;
 
 pub(super) use drop::drop_tag;
 pub(super) use name::{fold, is_kind};
+pub(super) use rename::alter_words;

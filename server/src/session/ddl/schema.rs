@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use highwater_parser::DropObjects;
-use highwater_planner::catalog::{Relation, RelationKind, SYSTEM_SCHEMA, SchemaEntry};
+use highwater_planner::catalog::{Catalog, Relation, RelationKind, SYSTEM_SCHEMA, SchemaEntry};
 use highwater_types::{SqlError, SqlState};
 use sqlparser::ast;
 
@@ -19,20 +19,12 @@ impl Session {
         let database = Arc::clone(&self.database);
         let _ddl = database.ddl.lock().await;
         let name = fold(name);
-        let reserved = name == SYSTEM_SCHEMA || name == "information_schema";
-        if name.starts_with("pg_") {
-            return Err(
-                SqlError::new(SqlState("42939"), format!("unacceptable schema name \"{name}\""))
-                    .with_detail("The prefix \"pg_\" is reserved for system schemas."),
-            );
-        }
-        if reserved || self.world().catalog.schema(&name).is_some() {
-            let message = format!("schema \"{name}\" already exists");
-            if if_not_exists {
-                self.notice(&format!("{message}, skipping"));
+        match check_new_schema(&self.world().catalog, &name) {
+            Err(error) if if_not_exists && error.state == SqlState::DUPLICATE_SCHEMA => {
+                self.notice(&format!("{}, skipping", error.message));
                 return Ok(());
             }
-            return Err(SqlError::new(SqlState::DUPLICATE_SCHEMA, message));
+            checked => checked?,
         }
         let entry = SchemaEntry {
             id: self.database.next_id(),
@@ -79,4 +71,20 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// That a schema may get this name.
+pub(super) fn check_new_schema(catalog: &Catalog, name: &str) -> Result<(), SqlError> {
+    if name.starts_with("pg_") {
+        return Err(
+            SqlError::new(SqlState("42939"), format!("unacceptable schema name \"{name}\""))
+                .with_detail("The prefix \"pg_\" is reserved for system schemas."),
+        );
+    }
+    let reserved = name == SYSTEM_SCHEMA || name == "information_schema";
+    if reserved || catalog.schema(name).is_some() {
+        let message = format!("schema \"{name}\" already exists");
+        return Err(SqlError::new(SqlState::DUPLICATE_SCHEMA, message));
+    }
+    Ok(())
 }

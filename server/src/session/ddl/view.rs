@@ -7,7 +7,6 @@ use highwater_planner::catalog::{EmitMode, Relation, RelationKind};
 use highwater_planner::{plan_inline_view, plan_view};
 use highwater_types::{SqlError, SqlState};
 
-use super::drop::{dependents_error, with_dependents};
 use super::name::fold;
 use crate::database::NewRelation;
 use crate::session::Session;
@@ -28,7 +27,8 @@ impl Session {
         let (relation, new) = self.plan_new_view(create, schema, name, text)?;
         match replaced {
             None => self.database.create(new, Vec::new()).await,
-            Some(old) => self.replace_view(&old, relation, create).await,
+            Some(old) if create.materialized => self.replace_materialized_view(&old, new).await,
+            Some(old) => self.replace_inline_view(&old, &relation),
         }
     }
 
@@ -116,48 +116,6 @@ impl Session {
         Err(error
             .with_detail(verdicts.join("\n"))
             .with_hint("Bound it as the detail says, or SET require_bounded_state = off."))
-    }
-
-    /// OR REPLACE of an inline view that nothing else must notice: same columns, perhaps more at the end.
-    async fn replace_view(&mut self, old: &Relation, new: Arc<Relation>, create: &CreateView) -> Result<(), SqlError> {
-        if !matches!(old.kind, RelationKind::View { .. }) && !create.materialized {
-            let message = format!("\"{}\" is not a view", old.display_name());
-            return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message));
-        }
-        if create.materialized {
-            return Err(SqlError::new(
-                SqlState::FEATURE_NOT_SUPPORTED,
-                "CREATE OR REPLACE MATERIALIZED VIEW is not supported yet",
-            )
-            .with_hint("Drop the view and create it again."));
-        }
-        let same = old
-            .columns
-            .iter()
-            .zip(&new.columns)
-            .all(|(a, b)| a.name == b.name && a.sql_type == b.sql_type);
-        if !same || new.columns.len() < old.columns.len() {
-            return Err(SqlError::new(
-                SqlState::INVALID_TABLE_DEFINITION,
-                "cannot drop or change columns of a view",
-            ));
-        }
-        let catalog = Arc::clone(&self.world().catalog);
-        if with_dependents(&catalog, &[old.id])
-            .iter()
-            .any(|id| new.depends_on.contains(id))
-        {
-            let message = format!("view \"{}\" would read itself", old.display_name());
-            return Err(SqlError::new(SqlState("42P17"), message));
-        }
-        if self.world().catalog.dependents(old.id).any(|d| d.is_stored()) {
-            return Err(dependents_error(old, &self.world().catalog));
-        }
-        let replaced = Relation {
-            id: old.id,
-            ..new.as_ref().clone()
-        };
-        self.database.publish(self.world().catalog.with_relation(replaced))
     }
 }
 
