@@ -147,7 +147,7 @@ SELECT id, (SELECT max(amount) FROM orders o WHERE o.uid = u.id) AS most FROM us
 
 SELECT id FROM orders WHERE amount > (SELECT avg(amount) FROM orders);
 --> Fused select id  key=(id) changing state=none
--->   Join inner on cast(amount)::numeric > avg  key=(id) changing state=unbounded: keeps the rows of both sides; equal window_end on both, or FOR SYSTEM_TIME AS OF PROCTIME(), would bound it
+-->   Join inner on cast(cast(amount)) > avg  key=(id) changing state=unbounded: keeps the rows of both sides; equal window_end on both, or FOR SYSTEM_TIME AS OF PROCTIME(), would bound it
 -->     Input orders (id, amount)  key=(id) changing state=none
 -->     Aggregate avg(amount_1)  key=() changing state=1 row
 -->       Input orders (amount_1)  key=none changing state=none

@@ -81,8 +81,7 @@ impl Session {
             EmitMode::Changes
         };
         let plan = plan_view(&context, &create.query, &names, emit)?;
-        self.check_bounded(&plan.notices)?;
-        plan.notices.iter().for_each(|notice| self.notice(notice));
+        self.tell_unbounded(&plan.notices)?;
         let relation = Arc::new(Relation {
             kind: RelationKind::MaterializedView {
                 query,
@@ -104,9 +103,10 @@ impl Session {
         ))
     }
 
-    /// Refuses unbounded state where the session asks for that; `verdicts` are the nodes that have it.
-    fn check_bounded(&self, verdicts: &[String]) -> Result<(), SqlError> {
+    /// Tells the client which nodes have unbounded state, or refuses it where the session asks for that.
+    fn tell_unbounded(&mut self, verdicts: &[String]) -> Result<(), SqlError> {
         if verdicts.is_empty() || !self.settings.is_on("require_bounded_state") {
+            verdicts.iter().for_each(|verdict| self.notice(verdict));
             return Ok(());
         }
         let error = SqlError::new(
