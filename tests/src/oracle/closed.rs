@@ -55,6 +55,8 @@ impl Generator {
             .iter()
             .map(|c| (format!("w.{}", c.name), c.name.clone()))
             .collect();
+        let others = columns.iter().filter(|c| c.name != "ts");
+        let others: String = others.map(|c| format!(", w.{}", c.name)).collect();
         let (mut tail, mut ahead) = ("ORDER BY ts".to_string(), 0);
         if self.dice.chance(80) {
             self.mark("OVER window in an order of time");
@@ -87,8 +89,13 @@ impl Generator {
                     "sum(w.k)" => columns[0].kind.sum().unwrap_or(columns[0].kind),
                     _ => Kind::Int8,
                 };
+                // Rows that are equal in what is answered may stand in any order.
+                let ties = match call {
+                    "row_number()" | "lag(w.k)" | "sum(w.k)" | "first_value(w.k)" => others.as_str(),
+                    _ => "",
+                };
                 items.push((
-                    format!("{call} OVER ({partition}ORDER BY w.ts{frame})"),
+                    format!("{call} OVER ({partition}ORDER BY w.ts{ties}{frame})"),
                     format!("c{at}"),
                 ));
                 columns.push(column(&format!("c{at}"), kind));
