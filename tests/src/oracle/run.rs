@@ -224,7 +224,8 @@ impl Run<'_> {
             .map(|a| a.as_ref().err().map(|e| e.state.to_string()))
             .collect();
         if states.iter().any(|s| *s != states[0]) {
-            return Err(self.failure(&statements.join("; "), format!("servers do not agree: {states:?}")));
+            let answers: Vec<Option<String>> = answers.iter().map(|a| a.as_ref().err().map(describe)).collect();
+            return Err(self.failure(&statements.join("; "), format!("servers do not agree: {answers:?}")));
         }
         if let Some(Err(error)) = answers.into_iter().next() {
             // A key that is there already, or a value out of range, takes the transaction back: nothing has happened.
